@@ -36,9 +36,9 @@ export const off64: Field<number> = {
   },
 };
 
-/** Bytes that are skipped or compared as a block. The result is a view, not a copy. */
+/** A block of bytes, copied. */
 export function bytes(size: number): Field<Uint8Array> {
-  return { size, read: (view, at) => new Uint8Array(view.buffer, view.byteOffset + at, size) };
+  return { size, read: (view, at) => new Uint8Array(view.buffer, view.byteOffset + at, size).slice() };
 }
 
 /**

@@ -1,15 +1,26 @@
 // Bytes by position, wherever they lie: memory, a file, a process. The smallest interface that carving needs.
 
 export interface Reader {
-  /** Number of bytes that can be read; `Infinity` when only reading tells. */
-  readonly size: number;
   /**
-   * Up to `length` bytes from `at`; fewer at the end of the source, none past it.
-   * The result is valid until the next `read` of the same reader: copy what must last.
+   * Copies what the source has from `at` on into `target` and returns how many bytes that was:
+   * fewer than `target.length` only at the end of the source, 0 past it.
    */
-  read(at: number, length: number): Uint8Array;
+  readInto(target: Uint8Array, at: number): number;
+}
+
+/** Up to `length` bytes from `at`, in memory of their own. The caller bounds `length`. */
+export function readAt(reader: Reader, at: number, length: number): Uint8Array {
+  const target = new Uint8Array(length);
+  const count = reader.readInto(target, at);
+  return count === length ? target : target.subarray(0, count);
 }
 
 export function memoryReader(content: Uint8Array): Reader {
-  return { size: content.length, read: (at, length) => content.subarray(at, at + length) };
+  return {
+    readInto(target, at) {
+      const piece = content.subarray(at, at + target.length);
+      target.set(piece);
+      return piece.length;
+    },
+  };
 }

@@ -1,0 +1,91 @@
+// Turns candidate headers into objects with exact bounds, in bounded work whatever the bytes are.
+// Knows bounds and overlap; neither hashes nor understands what it carves.
+import type { Reader } from '../bytes/reader.ts';
+import { EXTENT_CEILING } from '../elf/extent.ts';
+import { REJECTED_LISTED, type RejectedCandidate, type Rejection } from './search.ts';
+import { type SizedObject, sizeObject } from './size.ts';
+
+export interface Carving {
+  readonly objects: readonly SizedObject[];
+  readonly rejected: Readonly<Partial<Record<Rejection, number>>>;
+  readonly listed: readonly RejectedCandidate[];
+}
+
+/*
+ * Objects side by side cost no more than the source is long. Objects inside one another need not:
+ * n headers that all reach to the end make n^2/2 bytes. What overlaps is therefore taken smallest
+ * first within a budget, so that a real object inside a bomb outlives the bomb.
+ */
+const OVERLAP_BYTES = 32 * 1024 * 1024;
+/** Objects without a section table have no end of their own; one source is cut off only once. */
+const CUT_OBJECTS = 64;
+/** Headers that turn out to head nothing: this many at least, and more as the source is longer. */
+const FAILURES = 400_000;
+const FAILURES_PER_MIB = 128;
+/** Section headers read for objects that overlap others; 48 bytes of memory traffic each. */
+const OVERLAP_SECTIONS = 8_000_000;
+const DEFERRED = 1 << 17;
+
+/** Sizes the objects whose headers lie at `offsets` (ascending) of a source of `sourceSize` bytes. */
+export function carveObjects(reader: Reader, offsets: Iterable<number>, sourceSize: number): Carving {
+  const objects: SizedObject[] = [];
+  const rejects = new Rejects();
+  let overlapping: SizedObject[] = [];
+  let covered = 0;
+  let sections = OVERLAP_SECTIONS;
+  let failures = FAILURES + FAILURES_PER_MIB * (sourceSize / (1024 * 1024));
+  for (const offset of offsets) {
+    if (failures <= 0 || sections <= 0) {
+      rejects.add(offset, 'work-limit');
+      continue;
+    }
+    const sizing = sizeObject(reader, offset, sourceSize);
+    if (sizing === undefined) failures--;
+    else if (typeof sizing === 'string') {
+      failures--;
+      rejects.add(offset, sizing);
+    } else if (!sizing.tableCut && offset >= covered) {
+      covered = offset + sizing.size;
+      objects.push(sizing);
+    } else {
+      sections -= sizing.elf.sections;
+      overlapping.push(sizing);
+      if (overlapping.length >= 2 * DEFERRED) overlapping = keepBest(overlapping, rejects);
+    }
+  }
+  objects.push(...withinBudget(overlapping, sourceSize, rejects));
+  objects.sort((a, b) => a.offset - b.offset);
+  return { objects, rejected: rejects.counts, listed: rejects.listed };
+}
+
+function bestFirst(a: SizedObject, b: SizedObject): number {
+  return Number(a.tableCut) - Number(b.tableCut) || a.size - b.size || a.offset - b.offset;
+}
+
+function keepBest(overlapping: SizedObject[], rejects: Rejects): SizedObject[] {
+  overlapping.sort(bestFirst);
+  for (const dropped of overlapping.splice(DEFERRED)) rejects.add(dropped.offset, 'overlap-limit');
+  return overlapping;
+}
+
+function withinBudget(overlapping: SizedObject[], sourceSize: number, rejects: Rejects): SizedObject[] {
+  let bytes = Math.max(OVERLAP_BYTES, Math.min(sourceSize, EXTENT_CEILING + OVERLAP_BYTES));
+  let cut = CUT_OBJECTS;
+  return overlapping.sort(bestFirst).filter((object) => {
+    bytes -= object.size;
+    if (object.tableCut) cut--;
+    const taken = bytes >= 0 && cut >= 0;
+    if (!taken) rejects.add(object.offset, 'overlap-limit');
+    return taken;
+  });
+}
+
+class Rejects {
+  readonly counts: Partial<Record<Rejection, number>> = {};
+  readonly listed: RejectedCandidate[] = [];
+
+  add(offset: number, code: Rejection): void {
+    this.counts[code] = (this.counts[code] ?? 0) + 1;
+    if (this.listed.length < REJECTED_LISTED) this.listed.push({ offset, code });
+  }
+}

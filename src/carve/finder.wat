@@ -1,0 +1,132 @@
+;; Finds ELF headers of BPF objects, 64 bytes a turn, and judges each from the bytes at hand.
+;; One pass looks for the magic and e_machine together, so that a host full of ELF magic costs nothing.
+;; Built into finder.wasm.ts by finder.build.js.
+;;
+;; Verdicts (search.ts gives them names): 0 candidate, 1 class, 2 data, 3 version, 4 no section table,
+;; 5 section table beyond the ceiling, 6 name section out of range, 7 name section of another type.
+(module
+  (memory (export "memory") 6)
+  ;; Where to go on after the list was full.
+  (global $next (export "next") (mut i32) (i32.const 0))
+
+  (func $u16 (param $at i32) (param $big i32) (result i32)
+    (local $v i32)
+    (local.set $v (i32.load16_u (local.get $at)))
+    (if (result i32) (local.get $big)
+      (then (i32.or (i32.shl (i32.and (local.get $v) (i32.const 0xff)) (i32.const 8)) (i32.shr_u (local.get $v) (i32.const 8))))
+      (else (local.get $v))))
+
+  (func $swap32 (param $v i32) (result i32)
+    (i32.or
+      (i32.rotl (i32.and (local.get $v) (i32.const 0x00ff00ff)) (i32.const 24))
+      (i32.rotl (i32.and (local.get $v) (i32.const 0xff00ff00)) (i32.const 8))))
+
+  (func $u32 (param $at i32) (param $big i32) (result i32)
+    (local $v i32)
+    (local.set $v (i32.load (local.get $at)))
+    (if (result i32) (local.get $big) (then (call $swap32 (local.get $v))) (else (local.get $v))))
+
+  (func $u64 (param $at i32) (param $big i32) (result i64)
+    (i64.or
+      (i64.extend_i32_u (call $u32 (i32.add (local.get $at) (i32.shl (local.get $big) (i32.const 2))) (local.get $big)))
+      (i64.shl
+        (i64.extend_i32_u (call $u32 (i32.add (local.get $at) (i32.shl (i32.eqz (local.get $big)) (i32.const 2))) (local.get $big)))
+        (i64.const 32))))
+
+  ;; The verdict on the header at $at (64 bytes are there), or -1 when it is not about BPF at all.
+  (func $judge (param $at i32) (param $end i32) (param $ceiling i64) (result i32)
+    (local $machine i32) (local $data i32) (local $big i32) (local $none i32)
+    (local $shoff i64) (local $shnum i32) (local $shstrndx i32) (local $row i64)
+    (local.set $machine (i32.load16_u offset=18 (local.get $at)))
+    (local.set $data (i32.load8_u offset=5 (local.get $at)))
+    (local.set $big (i32.eq (local.get $data) (i32.const 2)))
+    ;; EM_NONE reads the same in both orders; EM_BPF must stand in the order that EI_DATA announces,
+    ;; and in either one when EI_DATA announces none.
+    (local.set $none (i32.eqz (local.get $machine)))
+    (if (i32.eqz (local.get $none))
+      (then
+        (if (i32.eqz (i32.or
+              (i32.and (i32.eq (local.get $machine) (i32.const 0x00f7)) (i32.eqz (local.get $big)))
+              (i32.and (i32.eq (local.get $machine) (i32.const 0xf700)) (i32.ne (local.get $data) (i32.const 1)))))
+          (then (return (i32.const -1))))))
+    (if (i32.ne (i32.load8_u offset=4 (local.get $at)) (i32.const 2))
+      (then (return (select (i32.const -1) (i32.const 1) (local.get $none)))))
+    (if (i32.gt_u (i32.sub (local.get $data) (i32.const 1)) (i32.const 1))
+      (then (return (select (i32.const -1) (i32.const 2) (local.get $none)))))
+    (if (i32.ne (i32.load8_u offset=6 (local.get $at)) (i32.const 1))
+      (then (return (select (i32.const -1) (i32.const 3) (local.get $none)))))
+    (if (local.get $none)
+      (then (if (i32.ne (call $u16 (i32.add (local.get $at) (i32.const 16)) (local.get $big)) (i32.const 1))
+        (then (return (i32.const -1))))))
+    (local.set $shoff (call $u64 (i32.add (local.get $at) (i32.const 40)) (local.get $big)))
+    (if (i64.eqz (local.get $shoff))
+      (then (return (select (i32.const -1) (i32.const 4) (local.get $none)))))
+    (local.set $shnum (call $u16 (i32.add (local.get $at) (i32.const 60)) (local.get $big)))
+    ;; Compared before the sum is made: e_shoff may be anything up to 2^64.
+    (if (i64.gt_u (local.get $shoff) (local.get $ceiling))
+      (then (return (select (i32.const -1) (i32.const 5) (local.get $none)))))
+    (if (i64.gt_u (i64.add (local.get $shoff) (i64.extend_i32_u (i32.shl (local.get $shnum) (i32.const 6)))) (local.get $ceiling))
+      (then (return (select (i32.const -1) (i32.const 5) (local.get $none)))))
+    (local.set $shstrndx (call $u16 (i32.add (local.get $at) (i32.const 62)) (local.get $big)))
+    ;; Extended numbering needs section 0: left to the full measurement.
+    (if (i32.or (i32.eqz (local.get $shnum)) (i32.eq (local.get $shstrndx) (i32.const 0xffff)))
+      (then (return (i32.const 0))))
+    (if (i32.ge_u (local.get $shstrndx) (local.get $shnum))
+      (then (return (select (i32.const -1) (i32.const 6) (local.get $none)))))
+    (local.set $row (i64.add
+      (i64.add (i64.extend_i32_u (local.get $at)) (local.get $shoff))
+      (i64.extend_i32_u (i32.shl (local.get $shstrndx) (i32.const 6)))))
+    (if (i64.le_u (i64.add (local.get $row) (i64.const 64)) (i64.extend_i32_u (local.get $end)))
+      (then (if (i32.ne (call $u32 (i32.add (i32.wrap_i64 (local.get $row)) (i32.const 4)) (local.get $big)) (i32.const 3))
+        (then (return (select (i32.const -1) (i32.const 7) (local.get $none)))))))
+    (i32.const 0))
+
+  ;; Bit i is set when the bytes at $at+i and $at+i+1 are 7f 45.
+  (func $pairs (param $at i32) (result v128)
+    (v128.and
+      (i8x16.eq (v128.load (local.get $at)) (v128.const i8x16 0x7f 0x7f 0x7f 0x7f 0x7f 0x7f 0x7f 0x7f 0x7f 0x7f 0x7f 0x7f 0x7f 0x7f 0x7f 0x7f))
+      (i8x16.eq (v128.load offset=1 (local.get $at)) (v128.const i8x16 0x45 0x45 0x45 0x45 0x45 0x45 0x45 0x45 0x45 0x45 0x45 0x45 0x45 0x45 0x45 0x45))))
+
+  ;; Lists (address, verdict) pairs of u32 at $out for every header that begins in [$from, $limit).
+  ;; Bytes up to $end are the source's; 128 more must be readable. Returns the number of pairs and
+  ;; leaves in $next the address to go on from: $limit unless $capacity pairs were written.
+  (func (export "find") (param $from i32) (param $limit i32) (param $end i32) (param $ceiling i64) (param $out i32) (param $capacity i32) (result i32)
+    (local $at i32) (local $count i32) (local $a v128) (local $b v128) (local $c v128) (local $d v128)
+    (local $mask i64) (local $hit i32) (local $verdict i32)
+    (local.set $at (local.get $from))
+    (block $done
+      (loop $turn
+        (br_if $done (i32.ge_u (local.get $at) (local.get $limit)))
+        (local.set $a (call $pairs (local.get $at)))
+        (local.set $b (call $pairs (i32.add (local.get $at) (i32.const 16))))
+        (local.set $c (call $pairs (i32.add (local.get $at) (i32.const 32))))
+        (local.set $d (call $pairs (i32.add (local.get $at) (i32.const 48))))
+        (if (v128.any_true (v128.or (v128.or (local.get $a) (local.get $b)) (v128.or (local.get $c) (local.get $d))))
+          (then
+            (local.set $mask (i64.or
+              (i64.or
+                (i64.extend_i32_u (i8x16.bitmask (local.get $a)))
+                (i64.shl (i64.extend_i32_u (i8x16.bitmask (local.get $b))) (i64.const 16)))
+              (i64.or
+                (i64.shl (i64.extend_i32_u (i8x16.bitmask (local.get $c))) (i64.const 32))
+                (i64.shl (i64.extend_i32_u (i8x16.bitmask (local.get $d))) (i64.const 48)))))
+            (loop $bits
+              (local.set $hit (i32.add (local.get $at) (i32.wrap_i64 (i64.ctz (local.get $mask)))))
+              (local.set $mask (i64.and (local.get $mask) (i64.sub (local.get $mask) (i64.const 1))))
+              (br_if $done (i32.ge_u (local.get $hit) (local.get $limit)))
+              (if (i32.eq (i32.load (local.get $hit)) (i32.const 0x464c457f))
+                (then
+                  (local.set $verdict (call $judge (local.get $hit) (local.get $end) (local.get $ceiling)))
+                  (if (i32.ge_s (local.get $verdict) (i32.const 0))
+                    (then
+                      (if (i32.eq (local.get $count) (local.get $capacity))
+                        (then (global.set $next (local.get $hit)) (return (local.get $count))))
+                      (i32.store (local.get $out) (local.get $hit))
+                      (i32.store offset=4 (local.get $out) (local.get $verdict))
+                      (local.set $out (i32.add (local.get $out) (i32.const 8)))
+                      (local.set $count (i32.add (local.get $count) (i32.const 1)))))))
+              (br_if $bits (i64.ne (local.get $mask) (i64.const 0))))))
+        (local.set $at (i32.add (local.get $at) (i32.const 64)))
+        (br $turn)))
+    (global.set $next (local.get $limit))
+    (local.get $count)))

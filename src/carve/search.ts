@@ -1,0 +1,162 @@
+// Finds the ELF headers of BPF objects in bytes, a window at a time.
+// Judges headers only; how far an object goes is size.ts's question.
+
+import type { Reader } from '../bytes/reader.ts';
+import { EXTENT_CEILING } from '../elf/extent.ts';
+import { ehdr64 } from '../elf/layouts.ts';
+import { FINDER_WASM } from './finder.wasm.ts';
+
+/** Why bytes that carry the magic and EM_BPF are not a carvable object. The finder's verdicts 1.. come first, in its order. */
+export const REJECTIONS = [
+  'unsupported-class',
+  'unknown-byte-order',
+  'unknown-version',
+  'no-section-table',
+  'section-table-range',
+  'section-names-range',
+  'section-names-type',
+  'truncated-header',
+  'too-many-sections',
+  'overlap-limit',
+  'work-limit',
+] as const;
+export type Rejection = (typeof REJECTIONS)[number];
+
+/** How many rejected candidates of one source are listed by offset; all are counted. */
+export const REJECTED_LISTED = 256;
+/** Candidates kept for each range of the source; more is a flood, and is counted as `work-limit`. */
+const CANDIDATES_PER_RANGE = 1 << 16;
+
+export interface RejectedCandidate {
+  readonly offset: number;
+  readonly code: Rejection;
+}
+
+/** What a search found in one range of a source: headers worth sizing, and the others by reason. */
+export interface Candidates {
+  readonly offsets: number[];
+  /** All candidates seen: `offsets` and everything in `rejected`. */
+  readonly seen: number;
+  readonly rejected: Readonly<Partial<Record<Rejection, number>>>;
+  readonly listed: readonly RejectedCandidate[];
+  /** Offset at which the source ended, if it did within the range. */
+  readonly end?: number;
+}
+
+export interface SearchRange {
+  /** First offset at which a header may begin. */
+  readonly from: number;
+  /** Offset past the last one; bytes beyond are read as far as a header needs. */
+  readonly to: number;
+}
+
+/** Bytes read at a time: large enough to spend little on calls, small enough to stay in the L2 cache. */
+export const WINDOW = 256 * 1024;
+const LIST_CAPACITY = 8192;
+const LIST = 0;
+const INPUT = LIST + LIST_CAPACITY * 8;
+const PAD = 128;
+/** A header is judged when all of it is there. */
+const HEADER = ehdr64.size;
+
+interface FinderExports {
+  readonly memory: { readonly buffer: ArrayBuffer };
+  readonly next: { readonly value: number };
+  find(from: number, limit: number, end: number, ceiling: bigint, out: number, capacity: number): number;
+}
+
+/** One search engine with its buffers: 384 KiB, reused for every window. Make one per thread. */
+export class Finder {
+  private readonly wasm: FinderExports;
+  private readonly memory: Uint8Array;
+  private readonly list: Uint32Array;
+
+  constructor() {
+    const binary = Uint8Array.from(atob(FINDER_WASM), (character) => character.charCodeAt(0));
+    const instance = new WebAssembly.Instance(new WebAssembly.Module(binary), {});
+    this.wasm = instance.exports as unknown as FinderExports;
+    this.memory = new Uint8Array(this.wasm.memory.buffer);
+    this.list = new Uint32Array(this.wasm.memory.buffer, LIST, LIST_CAPACITY * 2);
+  }
+
+  /**
+   * Searches `range` of the source. A read that comes up short is taken as its end when `shortReadIsEnd`
+   * (true of regular files on disk filesystems); otherwise only an empty read is.
+   */
+  search(reader: Reader, range: SearchRange, shortReadIsEnd: boolean): Candidates {
+    const found = new Tally();
+    let offset = range.from;
+    let kept = 0;
+    for (;;) {
+      const wanted = Math.min(WINDOW, range.to + HEADER - 1 - (offset + kept));
+      const input = this.memory.subarray(INPUT + kept, INPUT + kept + wanted);
+      const count = wanted > 0 ? reader.readInto(input, offset + kept) : 0;
+      const length = kept + count;
+      const ended = count < wanted && (shortReadIsEnd || count === 0);
+      const last = ended || wanted <= 0;
+      // Without a whole header behind them the final positions wait for the next window.
+      const limit = Math.max(0, Math.min(length - HEADER + 1, range.to - offset));
+      this.findIn(offset, limit, length, found);
+      if (last) {
+        if (ended) {
+          found.end = offset + length;
+          this.findCutHeaders(offset, limit, length, range.to, found);
+        }
+        return found;
+      }
+      kept = Math.min(length, HEADER - 1);
+      this.memory.copyWithin(INPUT, INPUT + length - kept, INPUT + length);
+      offset += length - kept;
+    }
+  }
+
+  private findIn(offset: number, limit: number, length: number, found: Tally): void {
+    this.memory.fill(0, INPUT + length, INPUT + length + PAD);
+    let from = INPUT;
+    while (from < INPUT + limit) {
+      const count = this.wasm.find(from, INPUT + limit, INPUT + length, BigInt(EXTENT_CEILING), LIST, LIST_CAPACITY);
+      for (let entry = 0; entry < count; entry++) {
+        const at = offset + (this.list[entry * 2] as number) - INPUT;
+        found.add(at, this.list[entry * 2 + 1] as number);
+      }
+      from = this.wasm.next.value;
+    }
+  }
+
+  /** Headers that begin in the last 63 bytes of a source: the magic and e_machine may be there, the whole is not. */
+  private findCutHeaders(offset: number, limit: number, length: number, to: number, found: Tally): void {
+    for (let at = limit; at + MACHINE_END <= length && offset + at < to; at++) {
+      const here = INPUT + at;
+      if (this.memory[here] !== 0x7f || this.memory[here + 1] !== 0x45) continue;
+      if (this.memory[here + 2] !== 0x4c || this.memory[here + 3] !== 0x46) continue;
+      const low = this.memory[here + MACHINE_END - 2] as number;
+      const high = this.memory[here + MACHINE_END - 1] as number;
+      if (low + high === 0xf7 && low * high === 0) found.reject(offset + at, 'truncated-header');
+    }
+  }
+}
+
+const MACHINE_END = ehdr64.offsets.e_machine + 2;
+
+class Tally implements Candidates {
+  readonly offsets: number[] = [];
+  readonly rejected: Partial<Record<Rejection, number>> = {};
+  readonly listed: RejectedCandidate[] = [];
+  seen = 0;
+  end?: number;
+
+  add(offset: number, verdict: number): void {
+    if (verdict !== 0) this.reject(offset, REJECTIONS[verdict - 1] as Rejection);
+    else if (this.offsets.length >= CANDIDATES_PER_RANGE) this.reject(offset, 'work-limit');
+    else {
+      this.seen++;
+      this.offsets.push(offset);
+    }
+  }
+
+  reject(offset: number, code: Rejection): void {
+    this.seen++;
+    this.rejected[code] = (this.rejected[code] ?? 0) + 1;
+    if (this.listed.length < REJECTED_LISTED) this.listed.push({ offset, code });
+  }
+}

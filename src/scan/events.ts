@@ -1,0 +1,128 @@
+// The records a scan yields: objects as they are found, diagnostics, and a summary at the end.
+// Plain data: it crosses threads by structured clone and becomes JSON as it is.
+import type { Completeness, ElfIdentity } from '../carve/size.ts';
+import type { Diagnostic } from '../diagnostics.ts';
+import type { Source } from '../source/source.ts';
+
+/** Where in a host ELF file an object lies. */
+export interface Within {
+  /** Name of the host's section that holds the object's first byte. */
+  readonly section?: string;
+  /** The host's GNU build id, hexadecimal. */
+  readonly buildId?: string;
+}
+
+/** What an object says of one program, as reports carry it. */
+export interface ProgramSummary {
+  readonly name: string;
+  readonly section: string;
+  readonly type?: string | number;
+  readonly attachTo?: string;
+  /** Instruction slots of 8 bytes of the program itself. */
+  readonly instructions: number;
+  readonly subprograms: readonly string[];
+  readonly helpers: readonly string[];
+  readonly sourceFile?: string;
+}
+
+export interface MapSummary {
+  readonly name: string;
+  readonly type?: string | number;
+  readonly keySize?: number;
+  readonly valueSize?: number;
+  readonly maxEntries?: number;
+  readonly flags?: number | string;
+}
+
+/** The meaning of an object, as far as it could be read. */
+export interface ObjectSummary {
+  readonly license?: string;
+  readonly programs: readonly ProgramSummary[];
+  readonly maps: readonly MapSummary[];
+  readonly btf?: { readonly types: number; readonly coreRelocations: number };
+}
+
+/** One place where an object was found. The same bytes in two places are two of these with one `sha256`. */
+export interface CarvedObject extends ObjectSummary {
+  readonly kind: 'object';
+  /** Hexadecimal digest of exactly the carved bytes. */
+  readonly sha256: string;
+  /** Bytes carved. */
+  readonly size: number;
+  readonly completeness: Completeness;
+  readonly elf: ElfIdentity;
+  readonly source: Source;
+  /** Byte offset of the header in the source. */
+  readonly offset: number;
+  readonly within?: Within;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+export interface ScanSummary {
+  /** Sources examined. */
+  readonly sources: number;
+  /** Bytes searched. */
+  readonly bytes: number;
+  /** Headers with the magic and EM_BPF. */
+  readonly candidates: number;
+  readonly objects: number;
+  /** Different `sha256` among them. */
+  readonly distinct: number;
+  readonly rejected: Readonly<Record<string, number>>;
+  /** Sources that could not be read, or not to their end. */
+  readonly unreadable: number;
+  readonly elapsedMs: number;
+  /** The scan was stopped before its end. */
+  readonly interrupted?: true;
+}
+
+export interface Host {
+  readonly hostname: string;
+  readonly kernelRelease: string;
+  readonly arch: string;
+}
+
+export interface StartEvent {
+  readonly event: 'start';
+  readonly schemaVersion: 1;
+  readonly tool: { readonly name: 'bpfcarve'; readonly version: string };
+  readonly command: string;
+  readonly startedAt: string;
+  readonly host: Host;
+}
+export interface ObjectEvent {
+  readonly event: 'object';
+  readonly object: CarvedObject;
+  /** The carved bytes, in memory of their own; only when asked for, and only the first time a `sha256` is seen. */
+  readonly content?: Uint8Array;
+}
+export interface DiagnosticEvent {
+  readonly event: 'diagnostic';
+  readonly diagnostic: Diagnostic;
+}
+/** How far the scan is; sent a few times a second, never part of a report. */
+export interface ProgressEvent {
+  readonly event: 'progress';
+  readonly sources: number;
+  readonly bytes: number;
+  readonly objects: number;
+}
+export interface SummaryEvent {
+  readonly event: 'summary';
+  readonly finishedAt: string;
+  readonly summary: ScanSummary;
+}
+export type ScanEvent = StartEvent | ObjectEvent | DiagnosticEvent | ProgressEvent | SummaryEvent;
+
+/** The whole report as one document: what `--format json` prints. */
+export interface ScanReport {
+  readonly schemaVersion: 1;
+  readonly tool: StartEvent['tool'];
+  readonly command: string;
+  readonly startedAt: string;
+  readonly finishedAt: string;
+  readonly host: Host;
+  readonly objects: readonly CarvedObject[];
+  readonly diagnostics: readonly Diagnostic[];
+  readonly summary: ScanSummary;
+}
