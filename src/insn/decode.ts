@@ -23,15 +23,12 @@ export function decodeInstructions(code: Uint8Array, little: boolean): Instructi
 
 /** The instruction whose first slot is `index`, which must lie inside `slots`. */
 export function decodeInstruction(slots: InstructionSlots, index: number): Instruction {
-  const fields = {
-    index,
-    opcode: slots.opcode(index),
-    dst: slots.dst(index),
-    src: slots.src(index),
-    offset: slots.offset(index),
-    imm: slots.imm(index),
-  };
-  if (slots.width(index) === 1) return { ...fields, slots: 1 };
-  const imm64 = (BigInt(slots.imm(index + 1) >>> 0) << 32n) | BigInt(fields.imm >>> 0);
-  return { ...fields, slots: 2, imm64 };
+  const opcode = slots.opcode(index);
+  const dst = slots.dst(index);
+  const src = slots.src(index);
+  const offset = slots.offset(index);
+  const imm = slots.imm(index);
+  if (slots.width(index) === 1) return { index, opcode, dst, src, offset, imm, slots: 1 };
+  const imm64 = (BigInt(slots.imm(index + 1) >>> 0) << 32n) | BigInt(imm >>> 0);
+  return { index, opcode, dst, src, offset, imm, slots: 2, imm64 };
 }

@@ -46,7 +46,7 @@ export function disassemble(code: Uint8Array, little: boolean): DisassembledInst
 }
 
 /** The one instruction whose first slot is `index`, which must lie inside `slots`. */
-export function disassembleAt(slots: InstructionSlots, index: number): DisassembledInstruction {
+function disassembleAt(slots: InstructionSlots, index: number): DisassembledInstruction {
   const insn = decodeInstruction(slots, index);
   const at = index * SLOT_SIZE;
   const bytes = hexBytes(slots.bytes.subarray(at, at + insn.slots * SLOT_SIZE));
@@ -57,18 +57,15 @@ export function disassembleAt(slots: InstructionSlots, index: number): Disassemb
   const branch = branchOf(insn);
   const call = callOf(insn);
   const constant = wideConstantOf(insn);
-  return {
-    index,
-    bytes,
-    text,
-    ...(branch && { branch }),
-    ...(call && { call }),
-    ...(constant && { constant }),
-  };
+  // An instruction is one of these at most.
+  if (branch) return { index, bytes, text, branch };
+  if (call) return { index, bytes, text, call };
+  if (constant) return { index, bytes, text, constant };
+  return { index, bytes, text };
 }
 
 /** LLVM's text for an instruction, or nothing where LLVM has no instruction for these fields. */
-export function instructionText(insn: Instruction): string | undefined {
+function instructionText(insn: Instruction): string | undefined {
   switch (insn.opcode & CLASS_MASK) {
     case CLASS.LD:
       return loadText(insn);
@@ -320,10 +317,14 @@ function signedHex(value: number | bigint): string {
   return value < 0 ? `-0x${(-value).toString(16)}` : `0x${value.toString(16)}`;
 }
 
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+
 function byteDirective(bytes: Uint8Array): string {
-  return `.byte ${Array.from(bytes, (byte) => `0x${byte.toString(16).padStart(2, '0')}`).join(', ')}`;
+  return `.byte ${Array.from(bytes, (byte) => `0x${HEX[byte]}`).join(', ')}`;
 }
 
 function hexBytes(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+  let digits = '';
+  for (const byte of bytes) digits += HEX[byte];
+  return digits;
 }

@@ -92,7 +92,7 @@ export function wideConstantOf(insn: Instruction): WideConstant | undefined {
 }
 
 /** What libbpf meant by the `imm` of a helper call, when it is one of its poison values. */
-export function poisonOf(imm: number): Poison | undefined {
+function poisonOf(imm: number): Poison | undefined {
   if (imm === POISON.CORE) return { what: 'core-relocation' };
   if (imm >= POISON.MAP && imm < POISON.MAP + POISON_COUNT.MAP) return { what: 'map', index: imm - POISON.MAP };
   if (imm >= POISON.KFUNC && imm < POISON.KFUNC + POISON_COUNT.KFUNC) {

@@ -27,14 +27,21 @@ describe.skipIf(!llvm)(`disassembly equals llvm-objdump [${LLVM_MISSING}]`, () =
     expect(differences(objdumpCode(llvm, code, little), ourLines(code, little))).toEqual([]);
   });
 
-  test.each([{ little: true }, { little: false }])(
-    'for an ld_imm64 cut in half, little endian $little',
-    ({ little }) => {
-      const code = encode([{ opcode: 0x18, dst: 1, src: 0, offset: 0, imm: 5 }], little);
-      if (!llvm) return;
+  test.each([
+    ['an ld_imm64 cut in half', '1801000005000000'],
+    ['an ld_imm64 cut in half after an instruction', '9500000000000000 1811000005000000'],
+    ['an ld_imm64 whose second half is an instruction', '1801000005000000 9500000000000000 9500000000000000'],
+    ['an ld_imm64 with an offset', '1801010105000000 0000000000000000'],
+    ['an ld_imm64 into no register', '18cc000005000000 0000000000000000'],
+    ['a tail shorter than a slot', '9500000000000000 0a0b0c'],
+    ['nothing but a tail', '0a'],
+  ])('for %s', (_what, hex) => {
+    const code = Buffer.from(hex.replaceAll(' ', ''), 'hex');
+    if (!llvm) return;
+    for (const little of [true, false]) {
       expect(differences(objdumpCode(llvm, code, little), ourLines(code, little))).toEqual([]);
-    },
-  );
+    }
+  });
 });
 
 /** All register pairs at rest, and all offsets and immediates with two registers that exist. */
