@@ -21,7 +21,7 @@ export type Call =
   | { readonly kind: 'unknown'; readonly src: number; readonly imm: number };
 
 /** What libbpf could not resolve. `index` numbers the object's maps or its externs. */
-export type Poison =
+type Poison =
   | { readonly what: 'core-relocation' }
   | { readonly what: 'map'; readonly index: number }
   | { readonly what: 'kfunc'; readonly index: number };

@@ -49,7 +49,7 @@ export function objdump(llvm: Llvm, path: string): CodeSection[] | undefined {
   return run.status === 0 ? parseObjdump(run.stdout) : undefined;
 }
 
-export function parseObjdump(output: string): CodeSection[] {
+function parseObjdump(output: string): CodeSection[] {
   const sections: { name: string; lines: Line[] }[] = [];
   for (const row of output.split('\n')) {
     const heading = /^Disassembly of section (.*):$/.exec(row)?.[1];
