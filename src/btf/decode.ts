@@ -22,6 +22,8 @@ import { type BtfKind, type BtfType, KIND_NAMES } from './types.ts';
 const MAX_RESOLVE_STEPS = 64;
 /** Strings are cut here: identifiers end at 512 bytes and paths at 4096, but any number of types may share a huge string. */
 const MAX_STRING = 4096;
+/** Decoded types that are remembered. */
+const MAX_RECENT = 2048;
 
 export interface BtfOptions {
   /** The BTF whose ids and strings this one continues: vmlinux for a kernel module. */
@@ -46,6 +48,7 @@ export class Btf {
   readonly #strings: Uint8Array;
   readonly #firstString: number;
   readonly #alignments = new Map<number, number>();
+  readonly #recent = new Map<number, BtfType>();
   #names: NameIndex | undefined;
   #pointerSize: number | undefined;
 
@@ -78,13 +81,19 @@ export class Btf {
   }
 
   /**
-   * The type with this id, decoded anew on every call.
+   * The type with this id.
    * @throws FormatError `btf-type-id` when there is none, `string-offset` when a name lies outside the strings.
    */
   type(id: number): BtfType {
     if (id === 0) return { kind: 'void', id: 0, name: '' };
-    const { home, at } = this.#locate(id);
-    return decodeType(home.#view, at, home.littleEndian, id, (offset) => home.string(offset));
+    if (id < this.firstId && this.base && id > 0) return this.base.type(id);
+    const recent = this.#recent.get(id);
+    if (recent) return recent;
+    const type = decodeType(this.#view, this.#ownOffset(id), this.littleEndian, id, (offset) => this.string(offset));
+    // Relocating and printing ask for the same types again and again; a full memory starts over.
+    if (this.#recent.size >= MAX_RECENT) this.#recent.clear();
+    this.#recent.set(id, type);
+    return type;
   }
 
   has(id: number): boolean {
@@ -189,11 +198,6 @@ export class Btf {
   #hashString(offset: number): number {
     if (offset < this.#firstString && this.base) return this.base.#hashString(offset);
     return hashStem(this.#strings, offset - this.#firstString);
-  }
-
-  #locate(id: number): { home: Btf; at: number } {
-    if (id < this.firstId && this.base && id > 0) return this.base.#locate(id);
-    return { home: this, at: this.#ownOffset(id) };
   }
 
   #ownOffset(id: number): number {
