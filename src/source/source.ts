@@ -13,7 +13,8 @@ export interface FileSource {
 
 export interface StdinSource {
   readonly kind: 'stdin';
-  readonly size: number;
+  /** Bytes, where the end was known when the object was read. */
+  readonly size?: number;
 }
 
 export type Source = FileSource | StdinSource;

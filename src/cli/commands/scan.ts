@@ -1,0 +1,212 @@
+// `bpfcarve scan`: options to a scan, its events to a report, a dump and an exit status.
+import type { Argv, CommandModule } from 'yargs';
+import type { EvidenceDirectory as Evidence } from '../../evidence/evidence.ts';
+import type { ScanEvent, ScanOptions } from '../../index.ts';
+import { escapeText } from '../../report/escape.ts';
+import type { Renderer } from '../../report/style.ts';
+import { exactPaths } from '../arguments.ts';
+import { EXIT, type ExitStatus, statusOf, UsageError } from '../exit.ts';
+import { byteCount, type Format, formatOf, outputOptions, positiveInteger, styleOf } from '../options.ts';
+import { type Output, openOutput } from '../output.ts';
+import { startProgress } from '../progress.ts';
+
+const THREADS = 256;
+
+export function scanCommand(finish: (status: ExitStatus) => void): CommandModule<object, Arguments> {
+  return {
+    command: ['scan [targets..]', '$0'],
+    describe: 'Carve embedded eBPF objects out of files, directories, globs; - reads standard input',
+    builder: options as (yargs: Argv) => Argv<Arguments>,
+    handler: async (args) => finish(await runScan(args)),
+  };
+}
+
+type Arguments = Awaited<ReturnType<typeof options>['argv']>;
+
+function options(yargs: Argv) {
+  return outputOptions(yargs)
+    .positional('targets', { type: 'string', array: true, describe: 'Files, directories, globs, or -' })
+    .option('dump', {
+      type: 'string',
+      describe: 'Write every object into this new evidence directory',
+      requiresArg: true,
+    })
+    .option('jobs', { type: 'string', describe: 'Threads; 1 starts none (default: all cores)', requiresArg: true })
+    .option('include', {
+      type: 'string',
+      array: true,
+      nargs: 1,
+      describe: 'Only files that match, relative to each directory',
+    })
+    .option('exclude', { type: 'string', array: true, nargs: 1, describe: 'No files that match' })
+    .option('max-size', {
+      type: 'string',
+      describe: 'Pass over larger files: bytes, or 64K, 10M, 2G',
+      requiresArg: true,
+    })
+    .option('one-file-system', { type: 'boolean', default: false, describe: 'Stay on the filesystem of each target' })
+    .option('follow', { type: 'boolean', default: false, describe: 'Follow symbolic links in directories' })
+    .option('strict', { type: 'boolean', default: false, describe: 'Exit 3 when something could not be read' })
+    .option('fail-on', { choices: ['found'] as const, describe: 'Exit 2 when something was found', requiresArg: true })
+    .option('progress', { type: 'boolean', default: true, describe: 'Show progress on a terminal' });
+}
+
+async function runScan(args: Arguments): Promise<ExitStatus> {
+  const targets = exactPaths(args.targets ?? []);
+  if (targets.length === 0)
+    throw new UsageError('scan: name what to scan: a file, a directory, a glob, or - for standard input');
+  const format = formatOf(args);
+  const { scan } = await import('../../index.ts');
+  const output = await openOutput(args.output);
+  const evidence = await openEvidence(args.dump);
+  const interrupt = interruptible();
+  const progress = await startProgress(args.progress && !args.quiet && !(format === 'ndjson' && process.stdout.isTTY));
+  const watch = new Watch(
+    evidence,
+    (event) => progress.update(event),
+    () => progress.stop(),
+  );
+  try {
+    const events = watch.over(scan(targets, { ...scanOptions(args, evidence), signal: interrupt.signal }));
+    const render = await rendererFor(format);
+    await print(render(events, styleOf(args)), output, evidence === undefined ? () => interrupt.abort() : () => {});
+    await watch.closeEvidence();
+    await output.close();
+  } finally {
+    progress.stop();
+    evidence?.abandon();
+    interrupt.release();
+  }
+  if (format !== 'text' || args.quiet) watch.printErrors();
+  return statusOf(watch, { strict: args.strict, failOnFound: args.failOn === 'found' });
+}
+
+function scanOptions(args: Arguments, evidence: Evidence | undefined): ScanOptions {
+  return {
+    ...(args.jobs !== undefined && { jobs: positiveInteger('--jobs', args.jobs, THREADS) }),
+    ...(args.maxSize !== undefined && { maxSize: byteCount('--max-size', args.maxSize) }),
+    include: args.include ?? [],
+    exclude: args.exclude ?? [],
+    oneFileSystem: args.oneFileSystem,
+    follow: args.follow,
+    ...(evidence && { content: true, avoid: [evidence.path] }),
+  };
+}
+
+async function openEvidence(directory: string | undefined): Promise<Evidence | undefined> {
+  if (directory === undefined) return undefined;
+  const { EvidenceDirectory } = await import('../../evidence/evidence.ts');
+  return EvidenceDirectory.create(directory);
+}
+
+async function rendererFor(format: Format): Promise<Renderer> {
+  switch (format) {
+    case 'json':
+      return (await import('../../report/json.ts')).renderJson;
+    case 'ndjson':
+      return (await import('../../report/ndjson.ts')).renderNdjson;
+    default:
+      return (await import('../../report/text.ts')).renderText;
+  }
+}
+
+/** Writes the report as it comes; when its reader leaves, says so once and lets the events run out. */
+async function print(pieces: AsyncIterable<string>, output: Output, onReaderGone: () => void): Promise<void> {
+  let read = true;
+  for await (const piece of pieces) {
+    if (!read || (await output.write(piece))) continue;
+    read = false;
+    onReaderGone();
+  }
+}
+
+interface Interrupt {
+  readonly signal: AbortSignal;
+  abort(): void;
+  release(): void;
+}
+
+/** The first Ctrl-C ends the work in order, the second at once. */
+function interruptible(): Interrupt {
+  const controller = new AbortController();
+  const stop = () => {
+    if (controller.signal.aborted) process.exit(EXIT.interrupted);
+    controller.abort('interrupted');
+  };
+  process.on('SIGINT', stop);
+  process.on('SIGTERM', stop);
+  return {
+    signal: controller.signal,
+    abort: () => controller.abort('reader gone'),
+    release: () => {
+      process.off('SIGINT', stop);
+      process.off('SIGTERM', stop);
+    },
+  };
+}
+
+/** Looks at every event on its way to the report: for the dump, the progress and the exit status. */
+class Watch {
+  failed = false;
+  interrupted = false;
+  found = false;
+  unreadable = false;
+  private readonly evidence: Evidence | undefined;
+  private readonly progress: (event: ScanEvent) => void;
+  private readonly quietly: () => void;
+  private readonly kept: ScanEvent[] = [];
+  private readonly errors: string[] = [];
+
+  constructor(evidence: Evidence | undefined, progress: (event: ScanEvent) => void, quietly: () => void) {
+    this.evidence = evidence;
+    this.progress = progress;
+    this.quietly = quietly;
+  }
+
+  async *over(events: AsyncIterable<ScanEvent>): AsyncGenerator<ScanEvent> {
+    for await (const event of events) {
+      this.progress(event);
+      this.note(event);
+      // The spinner's line must be gone before a report is written over it.
+      if (event.event === 'summary') this.quietly();
+      yield event;
+    }
+  }
+
+  async closeEvidence(): Promise<void> {
+    if (this.evidence === undefined) return;
+    const { collectReport } = await import('../../report/collect.ts');
+    this.evidence.close(await collectReport(replay(this.kept)), process.argv.slice(2));
+  }
+
+  printErrors(): void {
+    for (const error of this.errors) process.stderr.write(`bpfcarve: ${error}\n`);
+  }
+
+  private note(event: ScanEvent): void {
+    if (this.evidence && event.event !== 'progress') {
+      if (event.event === 'object') this.evidence.add(event.object, event.content);
+      this.kept.push(event.event === 'object' ? { event: 'object', object: event.object } : event);
+    }
+    switch (event.event) {
+      case 'object':
+        this.found = true;
+        break;
+      case 'diagnostic':
+        if (event.diagnostic.severity !== 'error') break;
+        this.failed = true;
+        this.errors.push(escapeText(`${event.diagnostic.where}: ${event.diagnostic.message}`));
+        break;
+      case 'summary':
+        this.unreadable = event.summary.unreadable > 0;
+        this.interrupted = event.summary.interrupted === true && !process.stdout.destroyed;
+        break;
+      default:
+        break;
+    }
+  }
+}
+
+async function* replay(events: readonly ScanEvent[]): AsyncGenerator<ScanEvent> {
+  yield* events;
+}

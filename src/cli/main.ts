@@ -1,0 +1,58 @@
+// The command line: verbs, usage errors, and the one place where a bug is caught.
+import { createRequire } from 'node:module';
+import yargs from 'yargs';
+import { escapeText } from '../report/escape.ts';
+import { scanCommand } from './commands/scan.ts';
+import { verifyCommand } from './commands/verify.ts';
+import { EXIT, type ExitStatus, UsageError } from './exit.ts';
+
+const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
+
+async function main(argv: readonly string[]): Promise<ExitStatus> {
+  let status: ExitStatus = EXIT.done;
+  const finish = (result: ExitStatus) => {
+    status = result;
+  };
+  await yargs([...argv])
+    .scriptName('bpfcarve')
+    .usage('$0 VERB [TARGET...]\n\nFinds the eBPF objects inside executables, libraries and any other file.')
+    .command(scanCommand(finish))
+    .command(verifyCommand(finish))
+    .version(version)
+    .alias('h', 'help')
+    .parserConfiguration({
+      'camel-case-expansion': true,
+      'duplicate-arguments-array': false,
+      'parse-positional-numbers': false,
+      'populate--': false,
+    })
+    .wrap(Math.min(110, process.stderr.columns ?? 110))
+    .strict()
+    .exitProcess(false)
+    .fail((message, error) => {
+      throw error ?? new UsageError(message);
+    })
+    .parseAsync();
+  return status;
+}
+
+async function exitStatus(): Promise<ExitStatus> {
+  try {
+    return await main(process.argv.slice(2));
+  } catch (error) {
+    if (error instanceof UsageError) {
+      process.stderr.write(`bpfcarve: ${escapeText(error.message)}\nTry 'bpfcarve --help'.\n`);
+      return EXIT.failed;
+    }
+    if (error instanceof Error && error.name === 'EvidenceError') {
+      process.stderr.write(`bpfcarve: ${escapeText(error.message)}\n`);
+      return EXIT.failed;
+    }
+    process.stderr.write(
+      `bpfcarve: this is a bug, please report it: ${error instanceof Error ? error.stack : String(error)}\n`,
+    );
+    return EXIT.bug;
+  }
+}
+
+process.exitCode = await exitStatus();

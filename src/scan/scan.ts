@@ -1,0 +1,230 @@
+// Scans targets concurrently and yields what is found as it is found.
+// The walk and the bookkeeping are here; sources are examined by workers.
+import { availableParallelism, hostname, release } from 'node:os';
+import pLimit from 'p-limit';
+import type { Candidates, SearchRange } from '../carve/search.ts';
+import type { Diagnostic } from '../diagnostics.ts';
+import type { FilePath } from '../source/path.ts';
+import { walk } from '../source/walk.ts';
+import { batches } from './batches.ts';
+import type { Host, ObjectEvent, ScanEvent, ScanSummary, StartEvent } from './events.ts';
+import { type LargeFile, SEGMENT } from './examine.ts';
+import { type Executor, newExecutor } from './pool.ts';
+import { EventQueue } from './queue.ts';
+import { addTally, newTally } from './tally.ts';
+import type { Finding, Task } from './tasks.ts';
+import { VERSION } from './version.ts';
+
+export interface ScanOptions {
+  /** Threads; default the number of available cores. 1 starts none. */
+  readonly jobs?: number;
+  /** fast-glob patterns, relative to each directory target. */
+  readonly include?: readonly string[];
+  readonly exclude?: readonly string[];
+  /** Larger files are passed over, bytes. */
+  readonly maxSize?: number;
+  readonly oneFileSystem?: boolean;
+  /** Follow symbolic links met in directories. */
+  readonly follow?: boolean;
+  /** Directories to stay out of, absolute and real: where this scan itself writes. */
+  readonly avoid?: readonly string[];
+  /** Give the bytes of every distinct object with its first event. */
+  readonly content?: boolean;
+  /** Ends the scan early; the summary then says so. */
+  readonly signal?: AbortSignal;
+}
+
+const PROGRESS_MS = 100;
+
+/**
+ * Carves the eBPF objects out of `targets`: paths, directories, patterns, `-` for standard input.
+ * Bad input is never thrown: it comes as diagnostic events, and the last event is always the summary.
+ */
+export async function* scan(targets: readonly FilePath[], options: ScanOptions = {}): AsyncGenerator<ScanEvent> {
+  const began = Date.now();
+  yield startEvent('scan', began);
+  const run = new Run(targets, options);
+  try {
+    for await (const event of run.events) {
+      yield event;
+      if (event.event === 'object' && event.content) run.executor.taken(event.content.length);
+    }
+  } finally {
+    await run.stop();
+  }
+  yield { event: 'summary', finishedAt: new Date().toISOString(), summary: run.summary(Date.now() - began) };
+}
+
+export function startEvent(command: string, began: number): StartEvent {
+  return {
+    event: 'start',
+    schemaVersion: 1,
+    tool: { name: 'bpfcarve', version: VERSION },
+    command,
+    startedAt: new Date(began).toISOString(),
+    host: thisHost(),
+  };
+}
+
+function thisHost(): Host {
+  return { hostname: hostname(), kernelRelease: release(), arch: process.arch };
+}
+
+/** One scan under way. */
+class Run {
+  readonly events = new EventQueue<ScanEvent>();
+  readonly executor: Executor;
+  private readonly options: ScanOptions;
+  private readonly width: number;
+  private readonly limit: <T>(task: () => Promise<T>) => Promise<T>;
+  private readonly inFlight = new Set<Promise<void>>();
+  private readonly total = newTally();
+  private readonly hashes = new Set<string>();
+  private readonly timer: NodeJS.Timeout;
+  private readonly onAbort = () => this.executor.cancel();
+  private objects = 0;
+
+  constructor(targets: readonly FilePath[], options: ScanOptions) {
+    this.options = options;
+    this.width = Math.max(1, options.jobs ?? availableParallelism());
+    this.limit = pLimit(2 * this.width);
+    const examine = {
+      follow: options.follow ?? false,
+      content: options.content ?? false,
+      ...(options.maxSize !== undefined && { maxSize: options.maxSize }),
+    };
+    this.executor = newExecutor(this.width, examine, (finding) => this.receive(finding));
+    this.timer = setInterval(() => this.reportProgress(), PROGRESS_MS);
+    options.signal?.addEventListener('abort', this.onAbort);
+    this.produce(targets).then(
+      () => this.events.end(),
+      (error: unknown) => this.events.end(error),
+    );
+  }
+
+  /** Ends the work, finished or not. */
+  async stop(): Promise<void> {
+    clearInterval(this.timer);
+    this.options.signal?.removeEventListener('abort', this.onAbort);
+    this.executor.cancel();
+    await this.executor.close();
+  }
+
+  summary(elapsedMs: number): ScanSummary {
+    const { sources, bytes, candidates, rejected, unreadable } = this.total;
+    const counts = {
+      sources,
+      bytes,
+      candidates,
+      objects: this.objects,
+      distinct: this.hashes.size,
+      rejected,
+      unreadable,
+      elapsedMs,
+    };
+    return this.aborted ? { ...counts, interrupted: true } : counts;
+  }
+
+  private get aborted(): boolean {
+    return this.options.signal?.aborted ?? false;
+  }
+
+  private async produce(targets: readonly FilePath[]): Promise<void> {
+    const { include = [], exclude = [], follow = false, oneFileSystem = false, avoid = [] } = this.options;
+    const paths = targets.filter((target) => target !== '-');
+    if (paths.length < targets.length) this.submit({ kind: 'stdin' });
+    for await (const item of batches(walk(paths, { include, exclude }, { follow, oneFileSystem, avoid }))) {
+      if (this.aborted) break;
+      if ('severity' in item) this.receiveUnreachable(item);
+      else this.submit({ kind: 'files', batch: item });
+      // The walk is faster than the search: it waits rather than fill memory with names.
+      while (this.inFlight.size >= 2 * this.width) await Promise.race(this.inFlight);
+    }
+    while (this.inFlight.size > 0) await Promise.race(this.inFlight);
+  }
+
+  private submit(task: Task): void {
+    this.track(
+      this.perform(task).then((large) => {
+        for (const file of large) this.track(this.searchLarge(file));
+      }),
+    );
+  }
+
+  private track(work: Promise<void>): void {
+    const tracked = work.then(
+      () => void this.inFlight.delete(tracked),
+      (error: unknown) => {
+        this.inFlight.delete(tracked);
+        this.events.end(error);
+      },
+    );
+    this.inFlight.add(tracked);
+  }
+
+  private async perform(task: Task): Promise<readonly LargeFile[]> {
+    const answer = await this.limit(() => this.executor.run(task));
+    addTally(this.total, answer.tally);
+    return answer.large;
+  }
+
+  /** Searches a large file in pieces, side by side, then carves it in one. */
+  private async searchLarge(large: LargeFile): Promise<void> {
+    const pieces = await Promise.all(
+      groupRanges(large.ranges).map((ranges) =>
+        this.limit(async () => {
+          const answer = await this.executor.run({ kind: 'segments', large, ranges });
+          addTally(this.total, answer.tally);
+          return answer.parts;
+        }),
+      ),
+    );
+    const parts: Candidates[] = [large.head, ...pieces.flat()];
+    if (!this.aborted) await this.perform({ kind: 'carve', large, parts });
+  }
+
+  private receive(finding: Finding): void {
+    if ('diagnostic' in finding) {
+      this.events.push({ event: 'diagnostic', diagnostic: finding.diagnostic });
+      return;
+    }
+    const { object, content } = finding;
+    const known = this.hashes.has(object.sha256);
+    this.hashes.add(object.sha256);
+    this.objects++;
+    if (content && known) this.executor.taken(content.length);
+    const event: ObjectEvent = content && !known ? { event: 'object', object, content } : { event: 'object', object };
+    this.events.push(event);
+  }
+
+  private receiveUnreachable(diagnostic: Diagnostic): void {
+    if (diagnostic.severity !== 'info') this.total.unreadable++;
+    this.events.push({ event: 'diagnostic', diagnostic });
+  }
+
+  private reportProgress(): void {
+    this.events.push({
+      event: 'progress',
+      sources: this.total.sources,
+      bytes: this.total.bytes,
+      objects: this.objects,
+    });
+  }
+}
+
+/** Ranges of a sparse file may be tiny: together they make tasks of about a segment. */
+function groupRanges(ranges: readonly SearchRange[]): SearchRange[][] {
+  const groups: SearchRange[][] = [];
+  let room = 0;
+  for (const range of ranges) {
+    const size = range.to - range.from;
+    const open = groups.at(-1);
+    if (open && size <= room) open.push(range);
+    else {
+      groups.push([range]);
+      room = SEGMENT;
+    }
+    room -= size;
+  }
+  return groups;
+}

@@ -1,0 +1,59 @@
+// A worker thread: takes tasks in order, sends findings as they are made and an answer at the end of each.
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import type { ExamineOptions } from './examine.ts';
+import { type Finding, newExaminer, perform, type Task } from './tasks.ts';
+
+/** Memory shared with the scan: numbers that must be seen without a message. */
+export interface Shared {
+  /** [0]: not 0 once the scan is cancelled. [1]: bytes of content sent and not yet taken. */
+  readonly scan: Int32Array;
+  /** [0]: number of the task at work. [1]: index of its file at work. */
+  readonly progress: Int32Array;
+}
+
+export interface WorkerSetup {
+  readonly options: ExamineOptions;
+  readonly shared: Shared;
+}
+
+export interface NumberedTask {
+  readonly id: number;
+  readonly task: Task;
+}
+
+/** Content that may wait in memory for its reader; one object may exceed it. */
+const CONTENT_IN_FLIGHT = 64 * 1024 * 1024;
+
+function serve(port: MessagePort, { options, shared }: WorkerSetup): void {
+  const cancelled = () => Atomics.load(shared.scan, 0) !== 0;
+  const examiner = newExaminer(options, deliver, cancelled);
+  port.on('message', ({ id, task }: NumberedTask) => {
+    Atomics.store(shared.progress, 0, id);
+    const answer = perform(task, examiner, cancelled, (index) => Atomics.store(shared.progress, 1, index));
+    port.postMessage({ id, answer });
+  });
+
+  function deliver(finding: Finding): void {
+    if (!('content' in finding) || finding.content === undefined) {
+      port.postMessage({ finding });
+      return;
+    }
+    const { content } = finding;
+    waitForRoom();
+    Atomics.add(shared.scan, 1, content.length);
+    port.postMessage(
+      { finding },
+      content.byteLength === content.buffer.byteLength ? [content.buffer as ArrayBuffer] : [],
+    );
+  }
+
+  function waitForRoom(): void {
+    for (;;) {
+      const waiting = Atomics.load(shared.scan, 1);
+      if (waiting < CONTENT_IN_FLIGHT || cancelled()) return;
+      Atomics.wait(shared.scan, 1, waiting, 1000);
+    }
+  }
+}
+
+if (parentPort) serve(parentPort, workerData as WorkerSetup);

@@ -1,0 +1,136 @@
+// From what the command line names to the files to read: resolves targets, walks directories, applies patterns.
+// Opens no file, and never a FIFO, socket or device.
+import { type Stats, statSync } from 'node:fs';
+import type { Diagnostic } from '../diagnostics.ts';
+import { DirectoryLister, type WalkOptions } from './directory.ts';
+import { errnoDiagnostic, isErrno } from './errno.ts';
+import { expandPattern, filesMatching, isPattern, type Patterns } from './glob.ts';
+import { type Mounts, readMounts } from './mounts.ts';
+import { type FilePath, nameOf } from './path.ts';
+import { reaching } from './reach.ts';
+
+/** Files that are opened alike. */
+export interface FileBatch {
+  readonly paths: readonly FilePath[];
+  /** Named by the user: a link there is meant, and failure to read it is an error. */
+  readonly named: boolean;
+  readonly shortReads: boolean;
+}
+
+export type WalkItem = FileBatch | Diagnostic;
+
+export function isBatch(item: WalkItem): item is FileBatch {
+  return 'paths' in item;
+}
+
+/** Every file that `targets` (paths or patterns) name, in the order found, with what could not be reached between. */
+export async function* walk(
+  targets: readonly FilePath[],
+  patterns: Patterns,
+  options: WalkOptions,
+): AsyncGenerator<WalkItem> {
+  const mounts = readMounts();
+  for (const target of targets) {
+    for (const path of resolve(target)) yield* walkTarget(path, patterns, options, mounts);
+  }
+}
+
+/** A target that exists is taken by its name; only another one is read as a pattern. */
+function resolve(target: FilePath): readonly FilePath[] {
+  if (typeof target !== 'string' || status(target) !== undefined || !isPattern(target)) return [target];
+  const matches = expandPattern(target);
+  return matches.length === 0 ? [target] : withoutNested(matches);
+}
+
+/** `a/**` matches a directory and all that is in it: the directory alone says the same. */
+function withoutNested(sorted: readonly string[]): string[] {
+  const directories = new Set<string>();
+  return sorted.filter((path) => {
+    for (let cut = path.lastIndexOf('/'); cut > 0; cut = path.lastIndexOf('/', cut - 1)) {
+      if (directories.has(path.slice(0, cut))) return false;
+    }
+    if (status(path)?.isDirectory()) directories.add(path);
+    return true;
+  });
+}
+
+async function* walkTarget(
+  target: FilePath,
+  patterns: Patterns,
+  options: WalkOptions,
+  mounts: Mounts,
+): AsyncGenerator<WalkItem> {
+  const where = nameOf(target).path;
+  try {
+    const stats = reaching(target, (path) => statSync(path));
+    if (stats.isDirectory()) yield* walkDirectory(target, patterns, options, mounts);
+    else if (stats.isFile()) yield { paths: [target], named: true, shortReads: true };
+    else
+      yield {
+        severity: 'error',
+        code: 'not-regular',
+        where,
+        message: `is a ${kindOf(stats)}: only regular files and directories are read`,
+      };
+  } catch (error) {
+    yield errnoDiagnostic(error, where, 'cannot read', 'error');
+  }
+}
+
+async function* walkDirectory(
+  root: FilePath,
+  patterns: Patterns,
+  options: WalkOptions,
+  mounts: Mounts,
+): AsyncGenerator<WalkItem> {
+  const lister = new DirectoryLister(root, options, mounts);
+  const batches =
+    patterns.include.length + patterns.exclude.length > 0
+      ? matchingBatches(root, patterns, lister)
+      : allBatches(root, lister);
+  for await (const batch of batches) {
+    yield* lister.diagnostics.splice(0);
+    yield batch;
+  }
+  yield* lister.diagnostics.splice(0).map((diagnostic) => asNamed(diagnostic, root));
+}
+
+/** A directory that was named and cannot be listed is an error; one met on the way is a warning. */
+function asNamed(diagnostic: Diagnostic, root: FilePath): Diagnostic {
+  return diagnostic.where === nameOf(root).path && diagnostic.severity === 'warning'
+    ? { ...diagnostic, severity: 'error' }
+    : diagnostic;
+}
+
+function* allBatches(root: FilePath, lister: DirectoryLister): Generator<FileBatch> {
+  const waiting: FilePath[] = [root];
+  for (let directory = waiting.pop(); directory !== undefined; directory = waiting.pop()) {
+    const paths: FilePath[] = [];
+    for (const entry of lister.list(directory)) (entry.kind === 'file' ? paths : waiting).push(entry.path);
+    if (paths.length > 0) yield { paths, named: false, shortReads: lister.hasShortReads(directory) };
+  }
+}
+
+async function* matchingBatches(
+  root: FilePath,
+  patterns: Patterns,
+  lister: DirectoryLister,
+): AsyncGenerator<FileBatch> {
+  for await (const paths of filesMatching(root, patterns, lister)) yield { paths, named: false, shortReads: true };
+}
+
+function status(path: string): Stats | undefined {
+  try {
+    return reaching(path, (short) => statSync(short, { throwIfNoEntry: false }));
+  } catch (error) {
+    if (!isErrno(error)) throw error;
+    return undefined;
+  }
+}
+
+function kindOf(stats: Stats): string {
+  if (stats.isFIFO()) return 'FIFO';
+  if (stats.isSocket()) return 'socket';
+  if (stats.isBlockDevice()) return 'block device';
+  return 'character device';
+}

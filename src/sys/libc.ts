@@ -1,0 +1,60 @@
+// libc through koffi: the calls that Node does not offer. The only importer of koffi, which is optional:
+// the rest of the program asks whether it is there, and says so when it is not.
+import { createRequire } from 'node:module';
+
+export interface Libc {
+  /** lseek(2). Returns the new position, or -1 with the reason in `errno()`. */
+  lseek(descriptor: number, offset: number, whence: number): number;
+  /** errno of the last call, read straight after it. */
+  errno(): number;
+}
+
+/** Linux, lseek(2): the next byte that is stored, and the next that is not. */
+export const SEEK_DATA = 3;
+export const SEEK_HOLE = 4;
+export const ENXIO = 6;
+
+let loaded: Libc | undefined;
+let failure: string | undefined;
+
+/** The C library, or `undefined` when koffi is not installed or does not run here; `whyNoLibc` tells the reason. */
+export function libc(): Libc | undefined {
+  if (loaded === undefined && failure === undefined) {
+    try {
+      loaded = bind();
+    } catch (error) {
+      failure = error instanceof Error ? (error.message.split('\n')[0] ?? error.message) : String(error);
+    }
+  }
+  return loaded;
+}
+
+export function whyNoLibc(): string {
+  return failure ?? 'not loaded';
+}
+
+interface Koffi {
+  load(name: string): { func(prototype: string): (...args: unknown[]) => number };
+  errno(): number;
+}
+
+function bind(): Libc {
+  const koffi = createRequire(import.meta.url)('koffi') as Koffi;
+  const library = open(koffi);
+  const lseek = library.func('int64_t lseek(int fd, int64_t offset, int whence)');
+  return {
+    lseek: (descriptor, offset, whence) => Number(lseek(descriptor, offset, whence)),
+    errno: () => koffi.errno(),
+  };
+}
+
+/** By name, so that a preloaded library does not come first; musl names its own by architecture. */
+function open(koffi: Koffi): ReturnType<Koffi['load']> {
+  try {
+    return koffi.load('libc.so.6');
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    const arch = process.arch === 'x64' ? 'x86_64' : process.arch === 'arm64' ? 'aarch64' : process.arch;
+    return koffi.load(`libc.musl-${arch}.so.1`);
+  }
+}
