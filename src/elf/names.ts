@@ -1,6 +1,7 @@
 // The constants of ELF, spelled as in <elf.h>, and the words records use for them.
 // Values without a word stay numbers.
 
+export const ELFMAG = [0x7f, 0x45, 0x4c, 0x46] as const;
 export const EI = { CLASS: 4, DATA: 5, VERSION: 6, OSABI: 7, ABIVERSION: 8, PAD: 9 } as const;
 export const ELFCLASS = { NONE: 0, 32: 1, 64: 2 } as const;
 export const ELFDATA = { NONE: 0, LSB: 1, MSB: 2 } as const;
