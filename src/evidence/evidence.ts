@@ -1,0 +1,190 @@
+// The evidence directory of a dump: objects by their content, a manifest, and the proof that both are unchanged.
+// It decides nothing about what is evidence: it keeps the bytes it is given, and says what it could not keep.
+import { createHash, type Hash } from 'node:crypto';
+import { mkdirSync, realpathSync } from 'node:fs';
+import { posix } from 'node:path';
+import type { CarvedObject, ScanReport } from '../scan/events.ts';
+import { Directory } from './directory.ts';
+import { during, EvidenceError } from './error.ts';
+import { type DumpedFile, manifestText, type Occurrence } from './manifest.ts';
+import { MANIFEST, MANIFEST_DIGEST, OBJECTS, objectNames } from './names.ts';
+import { moveToNew, writeNewFile } from './write.ts';
+
+export type { Difference } from './differences.ts';
+export { EvidenceError } from './error.ts';
+export type { DumpedFile, Manifest, Occurrence } from './manifest.ts';
+export { type VerifyReport, verifyEvidence } from './verify.ts';
+
+/** What a closed dump holds. */
+export interface EvidenceSummary {
+  /** Files under `objects/`. */
+  readonly files: number;
+  /** Their bytes. */
+  readonly bytes: number;
+  /** Digest of `manifest.json`: written down elsewhere, it seals the whole dump. */
+  readonly manifestSha256: string;
+}
+
+/**
+ * A dump being written: `create`, `add` for every object found, then `close` once (or `abandon`).
+ *
+ * Nothing that exists is overwritten and no symbolic link is followed, whatever is planted meanwhile. Against somebody with
+ * the rights of the same user, or root, the promise ends there: they can change a file after it was written, and
+ * `verifyEvidence` tells.
+ */
+export class EvidenceDirectory {
+  /** Absolute, without symbolic links: what a scan of a tree around it should leave out. */
+  readonly path: string;
+  readonly #root: Directory;
+  readonly #objects: Directory;
+  /** Names in `objects/` by sha256. */
+  readonly #written = new Map<string, string>();
+  #open = true;
+
+  /**
+   * Makes the directory, with its missing parents, for its user alone (0700), or takes an existing empty one as it is.
+   * Throws EvidenceError: `ENOTEMPTY` when something is in it, else the errno of what failed.
+   */
+  static create(path: string): EvidenceDirectory {
+    makeDirectory(path);
+    const root = Directory.open(path);
+    try {
+      refuseContents(root);
+      during('create directory', root.pathOf(OBJECTS), () => mkdirSync(root.at(OBJECTS), 0o700));
+      return new EvidenceDirectory(root, root.openChild(OBJECTS));
+    } catch (error) {
+      root.close();
+      throw error;
+    }
+  }
+
+  private constructor(root: Directory, objects: Directory) {
+    this.#root = root;
+    this.#objects = objects;
+    this.path = during('resolve', root.path, () => realpathSync(root.path));
+  }
+
+  /**
+   * Keeps the bytes of an object: one file for each sha256, however often it comes. `content` is needed only the first time
+   * its sha256 is seen. Throws EvidenceError when it cannot be written, or is not what the object's sha256 and size say.
+   */
+  add(object: CarvedObject, content?: Uint8Array): void {
+    if (content === undefined || this.#written.has(object.sha256)) return;
+    refuseOtherBytes(this.#objects, object, content);
+    this.#written.set(object.sha256, writeNewFile(this.#objects, objectNames(object), [content]));
+  }
+
+  /**
+   * Writes the manifest and its digest, and ends the dump. Files are named for their first occurrence in the report, whatever
+   * the order in which they came. Throws EvidenceError, `incomplete` when an object of the report was never written; the
+   * files written so far then stay, without a manifest.
+   */
+  close(report: ScanReport, argv: readonly string[]): EvidenceSummary {
+    try {
+      const files = this.#nameFiles(report.objects);
+      this.#refuseReplacement();
+      this.#objects.sync();
+      const manifestSha256 = this.#writeManifest(manifestText({ ...report, argv, files }));
+      this.#root.sync();
+      this.#refuseReplacement();
+      return { files: files.length, bytes: files.reduce((sum, file) => sum + file.size, 0), manifestSha256 };
+    } finally {
+      this.abandon();
+    }
+  }
+
+  /** Ends the dump without a manifest and leaves what was written. Harmless when it has ended already. */
+  abandon(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#objects.close();
+    this.#root.close();
+  }
+
+  #nameFiles(objects: readonly CarvedObject[]): readonly DumpedFile[] {
+    const places = bySha256(objects);
+    const lost = [...places.keys()].filter((sha256) => !this.#written.has(sha256)).length;
+    if (lost > 0) {
+      const message = `${this.#root.path} is incomplete: ${lost} of ${places.size} distinct objects were not written`;
+      throw new EvidenceError('incomplete', this.#root.path, message);
+    }
+    return [...places.values()].map((found) => this.#nameFile(found));
+  }
+
+  #nameFile([first, ...others]: Found): DumpedFile {
+    const names = objectNames(first);
+    const current = this.#written.get(first.sha256) ?? '';
+    const name = names.includes(current) ? current : moveToNew(this.#objects, current, names);
+    this.#written.set(first.sha256, name);
+    const { size, sha256 } = first;
+    return { path: `${OBJECTS}/${name}`, size, sha256, occurrences: [first, ...others].map(occurrence) };
+  }
+
+  #refuseReplacement(): void {
+    if (this.#root.isInPlace() && this.#root.holds(OBJECTS, this.#objects)) return;
+    const { path } = this.#root;
+    throw new EvidenceError('replaced', path, `${path} was renamed or replaced while it was being written`);
+  }
+
+  #writeManifest(text: Iterable<Uint8Array>): string {
+    const hash = createHash('sha256');
+    writeNewFile(this.#root, [MANIFEST], hashing(text, hash));
+    const digest = hash.digest('hex');
+    writeNewFile(this.#root, [MANIFEST_DIGEST], [Buffer.from(`${digest}  ${MANIFEST}\n`)]);
+    return digest;
+  }
+}
+
+/** The places of one content, in the order of the report. */
+type Found = [CarvedObject, ...CarvedObject[]];
+
+function bySha256(objects: readonly CarvedObject[]): ReadonlyMap<string, Found> {
+  const places = new Map<string, Found>();
+  for (const object of objects) {
+    const found = places.get(object.sha256);
+    if (found === undefined) places.set(object.sha256, [object]);
+    else found.push(object);
+  }
+  return places;
+}
+
+function occurrence({ source, offset, within }: CarvedObject): Occurrence {
+  return { source, offset, ...(within !== undefined && { within }) };
+}
+
+function* hashing(chunks: Iterable<Uint8Array>, hash: Hash): Generator<Uint8Array> {
+  for (const chunk of chunks) {
+    hash.update(chunk);
+    yield chunk;
+  }
+}
+
+/** mkdirSync's own `recursive` turns EROFS into ENOENT (Node 20). What exists already is judged when it is opened. */
+function makeDirectory(path: string): void {
+  try {
+    during('create directory', path, () => mkdirSync(path, 0o700));
+  } catch (error) {
+    if (!(error instanceof EvidenceError)) throw error;
+    if (error.code === 'EEXIST') return;
+    const parent = posix.dirname(path);
+    if (error.code !== 'ENOENT' || parent === path) throw error;
+    makeDirectory(parent);
+    during('create directory', path, () => mkdirSync(path, 0o700));
+  }
+}
+
+function refuseContents(directory: Directory): void {
+  const count = directory.names().length;
+  if (count === 0) return;
+  const holds = `it is not empty (${count} ${count === 1 ? 'entry' : 'entries'})`;
+  const message = `cannot dump into ${directory.path}: ${holds}; choose a new or empty directory`;
+  throw new EvidenceError('ENOTEMPTY', directory.path, message);
+}
+
+function refuseOtherBytes(directory: Directory, object: CarvedObject, content: Uint8Array): void {
+  const sha256 = createHash('sha256').update(content).digest('hex');
+  if (sha256 === object.sha256 && content.byteLength === object.size) return;
+  const announced = `announced as ${object.size} bytes with sha256 ${object.sha256}`;
+  const message = `cannot write to ${directory.path}: ${announced}, got ${content.byteLength} bytes with ${sha256}`;
+  throw new EvidenceError('content-mismatch', directory.path, message);
+}

@@ -1,0 +1,38 @@
+// The names in an evidence directory: safe in any shell and on any file system, whatever the host of an object was called.
+import { posix } from 'node:path';
+import { hex } from '../diagnostics.ts';
+import type { CarvedObject } from '../scan/events.ts';
+import type { Source } from '../source/source.ts';
+
+export const OBJECTS = 'objects';
+export const MANIFEST = 'manifest.json';
+export const MANIFEST_DIGEST = 'manifest.json.sha256';
+
+/** ASCII characters, so bytes as well: with offset, digest and suffix a name stays below the 255 of every file system. */
+const MAX_HOST_NAME = 100;
+
+/** Hexadecimal digits of the sha256 to show, and what to fall back to while a name is taken by something else. */
+const DIGEST_LENGTHS = [12, 16, 24, 32, 64];
+
+/** The file names an object may have, preferred first: `opensnoop-0x38498-5d2c0f1be6a7.bpf.o`, then with more of the digest. */
+export function objectNames(object: CarvedObject): readonly string[] {
+  const place = `${hostName(object.source)}-${hex(object.offset)}`;
+  return DIGEST_LENGTHS.map((length) => `${place}-${object.sha256.slice(0, length)}.bpf.o`);
+}
+
+/** What `name` is reduced to: 1 to 100 of `[A-Za-z0-9._-]`, the first neither a dot (hidden) nor a dash (an option). */
+export function reduceName(name: string): string {
+  const safe = name.replace(/[^A-Za-z0-9._-]/gu, '_').slice(0, MAX_HOST_NAME);
+  return safe.replace(/^[.-]+/, (prefix) => '_'.repeat(prefix.length)) || 'unnamed';
+}
+
+function hostName(source: Source): string {
+  switch (source.kind) {
+    case 'file':
+      return reduceName(posix.basename(source.path));
+    case 'stdin':
+      return 'stdin';
+    default:
+      return source satisfies never;
+  }
+}
