@@ -1,0 +1,103 @@
+// What an object holds: its programs by type and its maps; with -v, each of them on a line with its facts.
+// Repeats what the records say and works nothing out.
+import type { MapSummary, ObjectSummary, ProgramSummary } from '../scan/events.ts';
+import type { Palette } from './colors.ts';
+import { type Cell, flow, flowList } from './columns.ts';
+import { escapeName } from './escape.ts';
+import type { Style } from './style.ts';
+import { padEnd, widest } from './width.ts';
+
+/** A program whose kernel tags were predicted. */
+type TaggedProgram = ProgramSummary & { readonly tags?: readonly { readonly tag: string; readonly exact: boolean }[] };
+
+export function renderContents(object: ObjectSummary, indent: number, style: Style, colors: Palette): string {
+  if (object.programs.length === 0 && object.maps.length === 0) {
+    return `${' '.repeat(indent)}${colors.dim('no programs or maps')}\n`;
+  }
+  return style.verbose > 0 ? renderEach(object, indent, style, colors) : renderNames(object, indent, style, colors);
+}
+
+/** Lines that a list of names may take on a terminal before it is folded. */
+const LINES_OF_NAMES = 2;
+
+function renderNames(object: ObjectSummary, indent: number, { width }: Style, { dim }: Palette): string {
+  const lists = [...namesByType(object.programs)];
+  if (object.maps.length > 0) {
+    lists.push([object.maps.length === 1 ? 'map' : 'maps', object.maps.map((map) => map.name)]);
+  }
+  const countWidth = widest(lists.map(([, names]) => String(names.length)));
+  const labelWidth = widest(lists.map(([label]) => label));
+  const names = indent + countWidth + 1 + labelWidth + 2;
+  let text = '';
+  for (const [label, list] of lists) {
+    const head = `${String(list.length).padStart(countWidth)} ${padEnd(label, labelWidth)}`;
+    const where = { used: names - 1, indent: names, gap: 1, width };
+    text += `${' '.repeat(indent)}${dim(head)} ${flowList(list.map(escapeName), LINES_OF_NAMES, where)}\n`;
+  }
+  return text;
+}
+
+function namesByType(programs: readonly ProgramSummary[]): ReadonlyMap<string, string[]> {
+  const names = new Map<string, string[]>();
+  for (const program of programs) {
+    const type = programType(program);
+    const list = names.get(type);
+    if (list === undefined) names.set(type, [program.name]);
+    else list.push(program.name);
+  }
+  return names;
+}
+
+function programType({ type }: ProgramSummary): string {
+  if (type === undefined) return 'program';
+  return typeof type === 'number' ? `type ${type}` : escapeName(type);
+}
+
+function renderEach(object: ObjectSummary, indent: number, style: Style, colors: Palette): string {
+  const rows = [...object.programs.map(programRow), ...object.maps.map(mapRow)];
+  const nameWidth = Math.min(LONGEST_NAME_COLUMN, widest(rows.map(({ name }) => name)));
+  const kindWidth = widest(rows.map(({ kind }) => kind));
+  const facts = indent + KIND_GAP + kindWidth;
+  return rows
+    .map(({ kind, name, details }) => {
+      const cells: Cell[] = [
+        { text: padEnd(name, nameWidth) },
+        ...details.map((text) => ({ text, paint: colors.dim })),
+      ];
+      const where = { used: facts - KIND_GAP, indent: facts, gap: KIND_GAP, width: style.width };
+      return `${' '.repeat(indent)}${colors.dim(padEnd(kind, kindWidth))}${flow(cells, where)}\n`;
+    })
+    .join('');
+}
+
+const KIND_GAP = 2;
+/** Names are padded to one width up to this; a longer one pushes only its own line. */
+const LONGEST_NAME_COLUMN = 40;
+
+interface ContentRow {
+  readonly kind: string;
+  readonly name: string;
+  readonly details: readonly string[];
+}
+
+function programRow(program: TaggedProgram): ContentRow {
+  const details = (program.tags ?? []).map(({ tag, exact }) => (exact ? `tag ${tag}` : `tag ${tag}?`));
+  details.push(escapeName(program.section));
+  details.push(program.instructions === 1 ? '1 instruction' : `${program.instructions} instructions`);
+  if (program.attachTo !== undefined) details.push(`at ${escapeName(program.attachTo)}`);
+  return { kind: programType(program), name: escapeName(program.name), details };
+}
+
+function mapRow(map: MapSummary): ContentRow {
+  const details: string[] = [];
+  if (map.type !== undefined) details.push(typeof map.type === 'number' ? `type ${map.type}` : escapeName(map.type));
+  if (map.keySize !== undefined) details.push(`key ${map.keySize} B`);
+  if (map.valueSize !== undefined) details.push(`value ${map.valueSize} B`);
+  if (map.maxEntries !== undefined) details.push(`max ${map.maxEntries}`);
+  if (map.flags !== undefined && map.flags !== 0) details.push(`flags ${formatFlags(map.flags)}`);
+  return { kind: 'map', name: escapeName(map.name), details };
+}
+
+function formatFlags(flags: number | string): string {
+  return typeof flags === 'number' ? `0x${flags.toString(16)}` : escapeName(flags);
+}

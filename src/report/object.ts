@@ -1,0 +1,97 @@
+// One object: a row with its place, size and hash, and below it what it holds and what is wrong with it.
+// Never cuts an offset, a size or a hash.
+import type { CarvedObject } from '../scan/events.ts';
+import type { Palette } from './colors.ts';
+import { type Cell, flow } from './columns.ts';
+import { renderContents } from './contents.ts';
+import { escapeName, escapeText } from './escape.ts';
+import { renderObjectDiagnostics } from './problems.ts';
+import type { Style } from './style.ts';
+import { formatBytes } from './units.ts';
+
+/** Columns that the rows of a whole report share. */
+export interface ObjectColumns {
+  readonly number: number;
+  readonly offset: number;
+  readonly size: number;
+  /** Where everything below a row begins. */
+  readonly indent: number;
+}
+
+const GAP = '  ';
+const SHORT_HASH = 12;
+
+export function objectColumns(objects: readonly CarvedObject[], distinct: number, style: Style): ObjectColumns {
+  const columns = { number: `#${distinct}`.length, offset: 0, size: 0 };
+  for (const object of objects) {
+    columns.offset = Math.max(columns.offset, formatOffset(object).length);
+    columns.size = Math.max(columns.size, formatSize(object, style).length);
+  }
+  return { ...columns, indent: 2 * GAP.length + columns.number };
+}
+
+export interface ObjectPlace {
+  /** The number of this content in the report. */
+  readonly number: number;
+  /** Whether the same bytes stand in the report already, with all that is to be said of them. */
+  readonly isRepeat: boolean;
+  readonly columns: ObjectColumns;
+  readonly style: Style;
+  readonly colors: Palette;
+}
+
+export function renderObject(object: CarvedObject, place: ObjectPlace): string {
+  const { columns, isRepeat, style, colors } = place;
+  const text = renderRow(object, place);
+  if (isRepeat) return text;
+  const indent = columns.indent;
+  const hash = style.verbose > 0 ? `${' '.repeat(indent)}${colors.dim('sha256')}  ${object.sha256}\n` : '';
+  return (
+    text +
+    hash +
+    renderContents(object, indent, style, colors) +
+    renderObjectDiagnostics(object.diagnostics, indent, style, colors)
+  );
+}
+
+function renderRow(object: CarvedObject, { number, isRepeat, columns, style, colors }: ObjectPlace): string {
+  const label = isRepeat ? ' '.repeat(columns.number) : colors.dim(`#${number}`.padStart(columns.number));
+  const offset = formatOffset(object).padStart(columns.offset);
+  const size = formatSize(object, style).padStart(columns.size);
+  const hash = object.sha256.slice(0, SHORT_HASH);
+  const row = [label, offset, size, colors.cyan(hash)];
+  const used = columns.indent + columns.offset + columns.size + hash.length + 2 * GAP.length;
+  const facts = listFacts(object, isRepeat ? number : undefined, colors);
+  return `${GAP}${row.join(GAP)}${flow(facts, { used, indent: columns.indent, gap: GAP.length, width: style.width })}\n`;
+}
+
+/** What is not as usual first, in words. */
+function listFacts(object: CarvedObject, sameAs: number | undefined, { dim, yellow }: Palette): Cell[] {
+  const facts: Cell[] = [];
+  if (object.completeness !== 'whole') facts.push({ text: object.completeness, paint: yellow });
+  if (object.elf.type !== 'REL') facts.push({ text: `ELF type ${escapeText(String(object.elf.type))}`, paint: yellow });
+  if (object.elf.endianness === 'big') facts.push({ text: 'big-endian' });
+  const place = placeWithin(object);
+  if (place !== undefined) facts.push({ text: place, paint: dim });
+  if (sameAs !== undefined) facts.push({ text: `same as #${sameAs}` });
+  else if (object.license !== undefined) facts.push({ text: `license ${escapeLicense(object.license)}` });
+  return facts;
+}
+
+function placeWithin({ within, offset, size, source }: CarvedObject): string | undefined {
+  if (within?.section !== undefined) return `in ${escapeName(within.section)}`;
+  return offset === 0 && size === source.size ? 'the whole file' : undefined;
+}
+
+/** Licenses are phrases of plain words, as the kernel's license_is_gpl_compatible() lists them; anything else is quoted. */
+function escapeLicense(license: string): string {
+  return /^[\w./+-]+( [\w./+-]+)*$/.test(license) ? license : escapeName(license);
+}
+
+function formatOffset({ offset }: CarvedObject): string {
+  return `0x${offset.toString(16)}`;
+}
+
+function formatSize({ size }: CarvedObject, { verbose }: Style): string {
+  return verbose > 0 ? `${size} B` : formatBytes(size);
+}

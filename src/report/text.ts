@@ -1,0 +1,61 @@
+// The report for people: what was found by file, then what went wrong, then one summary.
+// Prints every string of an input escaped, and nothing by colour alone.
+import type { CarvedObject, ScanReport } from '../scan/events.ts';
+import { collectReport } from './collect.ts';
+import { palette } from './colors.ts';
+import { objectColumns, renderObject } from './object.ts';
+import { sourceKey } from './order.ts';
+import { renderProblems } from './problems.ts';
+import { renderSourceHeader } from './source-header.ts';
+import type { Renderer, Style } from './style.ts';
+import { renderSummary } from './summary.ts';
+
+export const renderText: Renderer = async function* (events, style) {
+  const report = await collectReport(events);
+  const groups = groupBySource(report.objects);
+  yield* renderGroups(groups, report, style);
+  if (style.quiet) return;
+  const problems = renderProblems(report.diagnostics, style);
+  if (problems !== '') yield `${problems}\n`;
+  yield renderSummary(report.summary, groups.length, style);
+};
+
+/** Runs of objects from one source; `objects` are in the order of a report. */
+function groupBySource(objects: readonly CarvedObject[]): readonly (readonly [CarvedObject, ...CarvedObject[]])[] {
+  const groups: [CarvedObject, ...CarvedObject[]][] = [];
+  let last: string | undefined;
+  for (const object of objects) {
+    const key = sourceKey(object.source);
+    if (key === last) groups.at(-1)?.push(object);
+    else groups.push([object]);
+    last = key;
+  }
+  return groups;
+}
+
+function* renderGroups(
+  groups: readonly (readonly [CarvedObject, ...CarvedObject[]])[],
+  report: ScanReport,
+  style: Style,
+): Generator<string> {
+  const colors = palette(style.color);
+  const numbers = numberContents(report.objects);
+  const columns = objectColumns(report.objects, numbers.size, style);
+  const printed = new Set<string>();
+  for (const group of groups) {
+    yield renderSourceHeader(group, style, colors);
+    for (const object of group) {
+      const number = numbers.get(object.sha256) ?? 0;
+      yield renderObject(object, { number, isRepeat: printed.has(object.sha256), columns, style, colors });
+      printed.add(object.sha256);
+    }
+    yield '\n';
+  }
+}
+
+/** A number for every distinct content, from 1, in the order of the report. */
+function numberContents(objects: readonly CarvedObject[]): ReadonlyMap<string, number> {
+  const numbers = new Map<string, number>();
+  for (const { sha256 } of objects) if (!numbers.has(sha256)) numbers.set(sha256, numbers.size + 1);
+  return numbers;
+}
