@@ -290,7 +290,11 @@ export class ElfFile {
 
   /** The empty string for a name that cannot be read. */
   #name(names: StringTable | undefined, at: number, what: string, index: number): string {
-    return this.log.attempt(`${what} ${index}`, () => names?.at(at)) ?? '';
+    const name = names?.at(at);
+    if (names === undefined || name !== undefined) return name ?? '';
+    const [code, message] = names.problem(at);
+    this.log.warn(code, `${what} ${index}`, message);
+    return '';
   }
 
   /** As many whole rows as are there. */

@@ -1,6 +1,6 @@
 // Strings out of one table, each decoded once, and in all never much more than the table holds.
 import { cstring } from '../bytes/cstring.ts';
-import { FormatError, hex } from '../diagnostics.ts';
+import { hex } from '../diagnostics.ts';
 
 /** Mangled names stay far below. */
 const MAX_STRING = 4096;
@@ -23,21 +23,23 @@ export class StringTable {
   }
 
   /**
-   * The string at `at`, cut after 4096 bytes. Offset 0 is the empty string even in an empty table.
-   * @throws FormatError `string-offset` outside the table, `string-overlap` when the strings share too many bytes.
+   * The string at `at`, cut after 4096 bytes; `undefined` outside the table, and when the strings share too many bytes.
+   * Offset 0 is the empty string even in an empty table. Throws nothing: a million errors would take seconds.
    */
-  at(at: number): string {
+  at(at: number): string | undefined {
     if (at === 0 && this.#bytes.length === 0) return '';
     const known = this.#known.get(at);
-    if (known !== undefined) return known;
-    if (this.#budget < 0) {
-      const message = `strings of a table of ${hex(this.#bytes.length)} bytes overlap to more than ${SHARING} times that`;
-      throw new FormatError('string-overlap', at, message);
-    }
-    const window = at < this.#bytes.length ? this.#bytes.subarray(0, at + MAX_STRING) : this.#bytes;
-    const text = cstring(window, at);
+    if (known !== undefined || this.#budget < 0 || at >= this.#bytes.length) return known;
+    const text = cstring(this.#bytes.subarray(0, at + MAX_STRING), at);
     this.#known.set(at, text);
     this.#budget -= text.length;
     return text;
+  }
+
+  /** Why there is no string at `at`: a diagnostic code and a message. */
+  problem(at: number): readonly [code: string, message: string] {
+    const size = `table of ${hex(this.#bytes.length)} bytes`;
+    if (at >= this.#bytes.length) return ['string-offset', `string at ${hex(at)} lies outside its ${size}`];
+    return ['string-overlap', `string at ${hex(at)}: those of a ${size} overlap to more than ${SHARING} times that`];
   }
 }
