@@ -84,7 +84,9 @@ function programRow(program: TaggedProgram): ContentRow {
   const details = (program.tags ?? []).map(({ tag, exact }) => (exact ? `tag ${tag}` : `tag ${tag}?`));
   details.push(escapeName(program.section));
   details.push(program.instructions === 1 ? '1 instruction' : `${program.instructions} instructions`);
-  if (program.attachTo !== undefined) details.push(`at ${escapeName(program.attachTo)}`);
+  // Most sections are named for the target: `kprobe/do_exit` says it already.
+  const { attachTo } = program;
+  if (attachTo !== undefined && !program.section.endsWith(`/${attachTo}`)) details.push(`at ${escapeName(attachTo)}`);
   return { kind: programType(program), name: escapeName(program.name), details };
 }
 

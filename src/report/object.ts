@@ -74,7 +74,7 @@ function listFacts(object: CarvedObject, sameAs: number | undefined, { dim, yell
   const place = placeWithin(object);
   if (place !== undefined) facts.push({ text: place, paint: dim });
   if (sameAs !== undefined) facts.push({ text: `same as #${sameAs}` });
-  else if (object.license !== undefined) facts.push({ text: `license ${escapeLicense(object.license)}` });
+  else if (object.license !== undefined) facts.push({ text: describeLicense(object.license) });
   return facts;
 }
 
@@ -83,9 +83,18 @@ function placeWithin({ within, offset, size, source }: CarvedObject): string | u
   return offset === 0 && size === source.size ? 'the whole file' : undefined;
 }
 
-/** Licenses are phrases of plain words, as the kernel's license_is_gpl_compatible() lists them; anything else is quoted. */
-function escapeLicense(license: string): string {
-  return /^[\w./+-]+( [\w./+-]+)*$/.test(license) ? license : escapeName(license);
+/** The kernel's license_is_gpl_compatible(), include/linux/license.h: nobody mistakes these for anything else. */
+const KNOWN_LICENSES: ReadonlySet<string> = new Set([
+  'GPL',
+  'GPL v2',
+  'GPL and additional rights',
+  'Dual BSD/GPL',
+  'Dual MIT/GPL',
+  'Dual MPL/GPL',
+]);
+
+function describeLicense(license: string): string {
+  return KNOWN_LICENSES.has(license) ? license : `license ${escapeName(license)}`;
 }
 
 function formatOffset({ offset }: CarvedObject): string {

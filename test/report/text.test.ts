@@ -14,13 +14,13 @@ const GOLDEN_PIPED = `\
       warning  section 7 ".maps": ends at 0x5210, object ends at 0x290 (out-of-bounds)
 
 /usr/sbin/opensnoop  238.5 KiB  build id 3b1f2c4d5e6f708192a3b4c5d6e7f8091a2b3c4d
-  #2   0x384b8  12.4 KiB  9c1f0b2e44aa  in .rodata  license Dual BSD/GPL
+  #2   0x384b8  12.4 KiB  9c1f0b2e44aa  in .rodata  Dual BSD/GPL
       2 tracepoint  tracepoint__syscalls__sys_enter_open, tracepoint__syscalls__sys_enter_openat
       1 kprobe      trace_exit
       3 maps        start, events, .rodata
 
 /usr/sbin/tool-a  30.0 MiB
-  #3  0x9f3a40   7.9 KiB  b2b2b2b2b2b2  license GPL
+  #3  0x9f3a40   7.9 KiB  b2b2b2b2b2b2  GPL
       1 socket_filter  reuseport_rss
       1 map            tap_rss_map_toeplitz_key
 
@@ -49,14 +49,14 @@ const GOLDEN_60 = `\
 /usr/sbin/opensnoop  238.5 KiB
   build id 3b1f2c4d5e6f708192a3b4c5d6e7f8091a2b3c4d
   #2   0x384b8  12.4 KiB  9c1f0b2e44aa  in .rodata
-      license Dual BSD/GPL
+      Dual BSD/GPL
       2 tracepoint  tracepoint__syscalls__sys_enter_open,
                     tracepoint__syscalls__sys_enter_openat
       1 kprobe      trace_exit
       3 maps        start, events, .rodata
 
 /usr/sbin/tool-a  30.0 MiB
-  #3  0x9f3a40   7.9 KiB  b2b2b2b2b2b2  license GPL
+  #3  0x9f3a40   7.9 KiB  b2b2b2b2b2b2  GPL
       1 socket_filter  reuseport_rss
       1 map            tap_rss_map_toeplitz_key
 
@@ -82,11 +82,11 @@ warning  /root/secret/c: cannot open: permission denied
 
 const GOLDEN_VERBOSE = `\
 /usr/sbin/opensnoop  244200 B  build id 3b1f2c4d5e6f708192a3b4c5d6e7f8091a2b3c4d
-  #1  0x384b8  12696 B  9c1f0b2e44aa  in .rodata  license Dual BSD/GPL
+  #1  0x384b8  12696 B  9c1f0b2e44aa  in .rodata  Dual BSD/GPL
       sha256  9c1f0b2e44aa0000000000000000000000000000000000000000000000000000
-      tracepoint  tracepoint__syscalls__sys_enter_open    tracepoint/syscalls/sys_enter_open  30 instructions  at syscalls/sys_enter_open
-      tracepoint  tracepoint__syscalls__sys_enter_openat  tracepoint/syscalls/sys_enter_openat  31 instructions  at syscalls/sys_enter_openat
-      kprobe      trace_exit                              kretprobe/do_exit  1 instruction  at do_exit
+      tracepoint  tracepoint__syscalls__sys_enter_open    tracepoint/syscalls/sys_enter_open  30 instructions
+      tracepoint  tracepoint__syscalls__sys_enter_openat  tracepoint/syscalls/sys_enter_openat  31 instructions
+      kprobe      trace_exit                              kretprobe/do_exit  1 instruction
       map         start                                   hash  key 4 B  value 16 B  max 10240
       map         events                                  perf_event_array  key 4 B  value 4 B
       map         .rodata                                 array  flags 0x80
@@ -184,6 +184,21 @@ describe('an object', () => {
     );
   });
 
+  test('with a target that its section does not name says so under -v', async () => {
+    const programs = [program('x', 'kprobe', { section: 'kprobe', attachTo: 'do_exit' })];
+    expect((await only({ programs }, { verbose: 1 }))[2]).toBe('      kprobe  x  kprobe  8 instructions  at do_exit');
+  });
+
+  test.each([
+    ['GPL', 'GPL'],
+    ['Proprietary', 'license Proprietary'],
+    ['truncated', 'license truncated'],
+    ['GPL  same as #7\n', 'license "GPL  same as #7\\n"'],
+    ['', 'license ""'],
+  ])('cannot forge a fact with the license %j', async (license, shown) => {
+    expect((await only({ license }))[0]).toBe(`  #1  0x40  3.2 KiB  a1a1a1a1a1a1  ${shown}`);
+  });
+
   test('with many names folds them on a terminal', async () => {
     const programs = Array.from({ length: 100 }, (_, at) => program(`function_${at}`, 'kprobe'));
     expect((await only({ programs }, { width: 60 })).slice(1)).toEqual([
@@ -205,12 +220,6 @@ describe('an object', () => {
   test('from standard input has no size of its source', async () => {
     const text = await render(renderText, scanOf([carved('', 0x40, { source: { kind: 'stdin' } })]));
     expect(text.split('\n')[0]).toBe('standard input');
-  });
-
-  test('cannot forge a fact with its license', async () => {
-    expect((await only({ license: 'GPL  same as #7\n' }))[0]).toBe(
-      '  #1  0x40  3.2 KiB  a1a1a1a1a1a1  license "GPL  same as #7\\n"',
-    );
   });
 
   test('of a long path keeps both ends of the path on a terminal', async () => {
