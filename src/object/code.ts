@@ -5,6 +5,7 @@ import { OPCODE } from '../insn/opcodes.ts';
 import { callOf } from '../insn/references.ts';
 import { InstructionSlots, SLOT_SIZE } from '../insn/slots.ts';
 import type { FunctionIndex } from './function-index.ts';
+import type { BpfMap } from './maps.ts';
 import type { BpfFunction } from './programs.ts';
 import type { BpfRelocation } from './relocations.ts';
 
@@ -25,36 +26,58 @@ export interface CodeUses {
   /** Places in `BpfObject.externs` and `BpfObject.maps`, each once, in order of first use. */
   readonly externs: readonly number[];
   readonly maps: readonly number[];
+  /** Of these maps, the program arrays that tail calls go through. */
+  readonly tailCallMaps: readonly number[];
+}
+
+export interface UsesInput {
+  readonly index: FunctionIndex;
+  readonly maps: readonly BpfMap[];
+  readonly little: boolean;
 }
 
 export function readUses(
   each: BpfFunction,
   relocations: readonly BpfRelocation[],
-  functions: FunctionIndex,
-  little: boolean,
+  { index, maps, little }: UsesInput,
 ): CodeUses {
-  const slots = new InstructionSlots(each.code, little);
-  const calls: CallSite[] = [];
+  const referred = readReferences(relocations);
+  const calls = [...referred.calls];
   const helpers = new Set<number>();
+  const slots = new InstructionSlots(each.code, little);
+  for (let at = 0; at < slots.count; at += slots.width(at)) {
+    if (slots.opcode(at) !== OPCODE.CALL || referred.instructions.has(at)) continue;
+    const call = callOf(decodeInstruction(slots, at));
+    if (call?.kind === 'helper') helpers.add(call.id);
+    if (call?.kind !== 'subprogram') continue;
+    // The compiler resolves calls inside a section itself.
+    const callee = index.containing(each.sectionIndex, each.offset + call.target * SLOT_SIZE);
+    if (callee) calls.push({ instruction: at, function: callee.index, via: 'call' });
+  }
+  const isProgramArray = (map: number) => maps[map]?.type === 'prog_array';
+  return {
+    calls: calls.sort((a, b) => a.instruction - b.instruction),
+    helpers: [...helpers],
+    externs: [...referred.externs],
+    maps: [...referred.maps],
+    tailCallMaps: helpers.has(TAIL_CALL) ? [...referred.maps].filter(isProgramArray) : [],
+  };
+}
+
+/** BPF_FUNC_tail_call */
+const TAIL_CALL = 12;
+
+function readReferences(relocations: readonly BpfRelocation[]) {
+  const instructions = new Set<number>();
+  const calls: CallSite[] = [];
   const externs = new Set<number>();
   const maps = new Set<number>();
-  const relocated = new Set<number>();
   for (const { instruction, target } of relocations) {
-    relocated.add(instruction);
+    instructions.add(instruction);
     if (target.kind === 'call') calls.push({ instruction, function: target.function, via: 'call' });
     else if (target.kind === 'function') calls.push({ instruction, function: target.function, via: 'address' });
     else if (target.kind === 'extern') externs.add(target.extern);
     else if (target.kind === 'map' || target.kind === 'data') maps.add(target.map);
   }
-  for (let instruction = 0; instruction < slots.count; instruction += slots.width(instruction)) {
-    if (slots.opcode(instruction) !== OPCODE.CALL || relocated.has(instruction)) continue;
-    const call = callOf(decodeInstruction(slots, instruction));
-    if (call?.kind === 'helper') helpers.add(call.id);
-    if (call?.kind !== 'subprogram') continue;
-    // The compiler resolves calls inside a section itself.
-    const callee = functions.containing(each.sectionIndex, each.offset + call.target * SLOT_SIZE);
-    if (callee) calls.push({ instruction, function: callee.index, via: 'call' });
-  }
-  calls.sort((a, b) => a.instruction - b.instruction);
-  return { calls, helpers: [...helpers], externs: [...externs], maps: [...maps] };
+  return { instructions, calls, externs, maps };
 }

@@ -48,12 +48,19 @@ export function openObject(bytes: Uint8Array): BpfObject {
   const btfExt = readBtfExt(elf);
   const license = log.attempt('license', () => readLicense(elf));
   const version = log.attempt('version', () => readVersion(elf));
-  const { functions, programs, subprograms } = readFunctions(elf, log);
+  const { functions, programs, subprograms } = readFunctions({
+    elf,
+    log,
+    ...(btf && { btf }),
+    ...(btfExt && { btfExt }),
+  });
   const externs = readExterns(elf, btf, log);
   const maps = readMaps({ elf, externs, log, ...(btf && { btf }) });
   const relocations = readRelocations({ elf, functions, maps, externs, log });
   const index = new FunctionIndex(functions);
-  const uses = functions.map((each, place) => readUses(each, relocations[place] ?? [], index, elf.littleEndian));
+  const uses = functions.map((each, place) =>
+    readUses(each, relocations[place] ?? [], { index, maps, little: elf.littleEndian }),
+  );
   return {
     elf,
     ...(license !== undefined && { license }),

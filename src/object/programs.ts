@@ -1,11 +1,14 @@
 // The functions of an object, as libbpf finds them: every STT_FUNC symbol of an executable section (bpf_object__add_programs).
 // Bytes that no such symbol covers belong to nothing: the linker leaves overridden weak functions behind.
+import type { Btf } from '../btf/decode.ts';
+import type { BtfExt } from '../btf/ext.ts';
 import { type Diagnostic, hex } from '../diagnostics.ts';
 import { describeSection, type ElfFile, type ElfSection, type ElfSymbol } from '../elf/file.ts';
 import type { DiagnosticLog } from '../elf/log.ts';
 import { SHF, SHT, STB, STT, STV } from '../elf/names.ts';
 import { SLOT_SIZE } from '../insn/slots.ts';
 import { readSectionName, type SectionMeaning } from './sections.ts';
+import { readSourceFiles } from './source-files.ts';
 
 /** A piece of code with a name: a program, or a subprogram that programs call. */
 export interface BpfFunction {
@@ -22,6 +25,8 @@ export interface BpfFunction {
   /** The instructions that are there, a window on the object: shorter than the symbol says where the file ends early. */
   readonly code: Uint8Array;
   readonly binding: 'local' | 'global' | 'weak' | number;
+  /** The path that line information names, as the compiler was given it. */
+  readonly sourceFile?: string;
   /** Hidden functions are verified with their callers rather than on their own. */
   readonly hidden: boolean;
 }
@@ -40,13 +45,22 @@ export interface Functions {
 /** Functions may overlap, but not so that together they hold many times the bytes of the object. */
 const OVERLAP = 4;
 
-export function readFunctions(elf: ElfFile, log: DiagnosticLog): Functions {
-  const found = [...functionSymbols(elf, log)].sort(
+export interface FunctionInput {
+  readonly elf: ElfFile;
+  readonly btf?: Btf;
+  readonly btfExt?: BtfExt;
+  readonly log: DiagnosticLog;
+}
+
+export function readFunctions({ elf, btf, btfExt, log }: FunctionInput): Functions {
+  const found = functionSymbols(elf, log).sort(
     (a, b) => a.section.index - b.section.index || a.symbol.value - b.symbol.value || a.symbol.index - b.symbol.index,
   );
-  const functions = affordable(found, elf.bytes.length, log).map(({ symbol, section }, index) =>
+  const named = affordable(found, elf.bytes.length, log).map(({ symbol, section }, index) =>
     describeFunction(elf, symbol, section, index),
   );
+  const files = readSourceFiles(named, btf, btfExt, log);
+  const functions = named.map((each) => withSourceFile(each, files[each.index]));
   const programs: BpfProgram[] = [];
   const subprograms: BpfFunction[] = [];
   for (const each of functions) {
@@ -67,19 +81,45 @@ interface Found {
   readonly section: ElfSection;
 }
 
-function* functionSymbols(elf: ElfFile, log: DiagnosticLog): Generator<Found> {
-  for (const symbol of elf.symbols) {
-    if (symbol.type !== STT.FUNC || symbol.section === undefined) continue;
-    const section = elf.sections[symbol.section];
-    if (section === undefined || !isCode(section)) continue;
-    const problem = misplacement(symbol, section);
-    if (problem === undefined) yield { symbol, section };
-    else log.warn(problem.code, describe(symbol.name), problem.message);
-    if (symbol.binding === STB.LOCAL && section.name !== TEXT) {
-      const message = `static, in ${describeSection(section)}: libbpf (0.4 and later) refuses the object`;
-      log.warn('static-program', describe(symbol.name), message);
+function functionSymbols(elf: ElfFile, log: DiagnosticLog): Found[] {
+  const found: Found[] = [];
+  for (const section of elf.sections) {
+    if (!isCode(section)) continue;
+    const symbols = elf.symbolsIn(section);
+    const typed = symbols.filter(({ type }) => type === STT.FUNC);
+    for (const symbol of typed.length > 0 ? typed : untypedFunctions(section, symbols, log)) {
+      const problem = misplacement(symbol, section);
+      if (problem === undefined) found.push({ symbol, section });
+      else log.warn(problem.code, describe(symbol.name), problem.message);
+      if (symbol.binding === STB.LOCAL && section.name !== TEXT) {
+        const message = `static, in ${describeSection(section)}: libbpf (0.4 and later) refuses the object`;
+        log.warn('static-program', describe(symbol.name), message);
+      }
     }
   }
+  return found;
+}
+
+/**
+ * LLVM before 8 gave symbols neither type nor size, and libbpf before 0.2 did not ask for them. In a section without a single
+ * STT_FUNC, every symbol but the labels of basic blocks starts a function that ends where the next one starts.
+ */
+function untypedFunctions(section: ElfSection, symbols: readonly ElfSymbol[], log: DiagnosticLog): ElfSymbol[] {
+  const starts = symbols
+    .filter(({ type, name }) => type === STT.NOTYPE && name !== '' && !isLabel(name))
+    .sort((a, b) => a.value - b.value || a.index - b.index);
+  if (starts.length > 0) {
+    const message = `${starts.length} symbols without type taken for functions: libbpf (0.2 and later) sees none`;
+    log.add('info', 'untyped-functions', describeSection(section), message);
+  }
+  return starts.map((symbol, place) => ({
+    ...symbol,
+    size: symbol.size || (starts[place + 1]?.value ?? section.size) - symbol.value,
+  }));
+}
+
+function isLabel(name: string): boolean {
+  return name.startsWith('LBB') || name.startsWith('.L');
 }
 
 /** PROGBITS with the executable flag: what libbpf takes for code. */
@@ -126,6 +166,10 @@ function describeFunction(elf: ElfFile, symbol: ElfSymbol, section: ElfSection, 
     binding: BINDINGS[symbol.binding] ?? symbol.binding,
     hidden: symbol.visibility === STV.HIDDEN || symbol.visibility === STV.INTERNAL,
   };
+}
+
+function withSourceFile(each: BpfFunction, sourceFile: string | undefined): BpfFunction {
+  return sourceFile === undefined ? each : { ...each, sourceFile };
 }
 
 const BINDINGS: Readonly<Record<number, 'local' | 'global' | 'weak'>> = {

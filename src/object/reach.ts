@@ -8,6 +8,7 @@ export interface Reach {
   readonly helpers: readonly number[];
   readonly externs: readonly number[];
   readonly maps: readonly number[];
+  readonly tailCallMaps: readonly number[];
 }
 
 /** Thousands of programs that share thousands of subprograms cost their product: this many visits are made for an object. */
@@ -17,33 +18,37 @@ export interface Budget {
   left: number;
 }
 
-/** `undefined` when the budget is used up. */
+/** What the program at `start` of `BpfObject.functions` needs; `undefined` when the budget is used up. */
 export function reachOf(start: number, uses: readonly CodeUses[], budget: Budget): Reach | undefined {
-  const helpers = new Set<number>();
-  const externs = new Set<number>();
-  const maps = new Set<number>();
-  const placed = new Set([start]);
-  const stack: { readonly uses: CodeUses; next: number }[] = [];
-  const enter = (index: number) => {
-    const own = uses[index];
-    if (own === undefined) return;
-    for (const helper of own.helpers) helpers.add(helper);
-    for (const extern of own.externs) externs.add(extern);
-    for (const map of own.maps) maps.add(map);
-    budget.left -= 1 + own.helpers.length + own.externs.length + own.maps.length;
-    stack.push({ uses: own, next: 0 });
+  const placed = linkOrder(start, uses, budget);
+  if (placed === undefined) return undefined;
+  const all = [...placed].flatMap((index) => uses[index] ?? []);
+  const union = (pick: (each: CodeUses) => readonly number[]) => [...new Set(all.flatMap(pick))];
+  placed.delete(start);
+  return {
+    subprograms: [...placed],
+    helpers: union(({ helpers }) => helpers),
+    externs: union(({ externs }) => externs),
+    maps: union(({ maps }) => maps),
+    tailCallMaps: union(({ tailCallMaps }) => tailCallMaps),
   };
-  enter(start);
+}
+
+function linkOrder(start: number, uses: readonly CodeUses[], budget: Budget): Set<number> | undefined {
+  const placed = new Set([start]);
+  const stack: { readonly index: number; next: number }[] = [{ index: start, next: 0 }];
   for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
+    const own = uses[top.index];
+    if (top.next === 0)
+      budget.left -= own === undefined ? 0 : own.helpers.length + own.externs.length + own.maps.length;
     if (--budget.left < 0) return undefined;
-    const call = top.uses.calls[top.next++];
+    const call = own?.calls[top.next++];
     if (call === undefined) {
       stack.pop();
     } else if (!placed.has(call.function)) {
       placed.add(call.function);
-      enter(call.function);
+      stack.push({ index: call.function, next: 0 });
     }
   }
-  placed.delete(start);
-  return { subprograms: [...placed], helpers: [...helpers], externs: [...externs], maps: [...maps] };
+  return placed;
 }

@@ -48,7 +48,7 @@ export function summarize(object: BpfObject): ObjectSummary {
 
 function summarizeProgram(object: BpfObject, program: BpfProgram, budget: Budget): ProgramSummary {
   const reach = reachOf(program.index, object.uses, budget);
-  const { name, section, type, attachTo } = program;
+  const { name, section, type, attachTo, sourceFile } = program;
   return {
     name,
     section,
@@ -57,6 +57,7 @@ function summarizeProgram(object: BpfObject, program: BpfProgram, budget: Budget
     instructions: Math.floor(program.code.length / SLOT_SIZE),
     subprograms: (reach?.subprograms ?? []).map((index) => object.functions[index]?.name ?? ''),
     helpers: (reach?.helpers ?? object.uses[program.index]?.helpers ?? []).map(helperName),
+    ...(sourceFile !== undefined && { sourceFile }),
   };
 }
 
