@@ -107,12 +107,17 @@ export function lstat(path: string | Buffer): BigIntStats | undefined {
   return lstatSync(path, { bigint: true, throwIfNoEntry: false });
 }
 
-/** fsync(2), where the file system has it: some FUSE and network ones answer EINVAL or ENOTSUP for a file or a directory. */
+/** Whether an fsync(2) failed only because the file system has none for a file or a directory, as some FUSE and network ones. */
+export function cannotFlush(error: unknown): boolean {
+  return isSystemError(error) && ['EINVAL', 'ENOTSUP', 'ENOSYS'].includes(error.code);
+}
+
+/** fsync(2), where there is one. */
 export function flush(fd: number): void {
   try {
     fsyncSync(fd);
   } catch (error) {
-    if (!isSystemError(error) || !['EINVAL', 'ENOTSUP', 'ENOSYS'].includes(error.code)) throw error;
+    if (!cannotFlush(error)) throw error;
   }
 }
 

@@ -25,9 +25,13 @@ export function during<T>(task: string, path: string, step: () => T): T {
   try {
     return step();
   } catch (error) {
-    if (!isSystemError(error)) throw error;
-    throw systemFailure(task, path, error.code, { cause: error });
+    throw explained(task, path, error);
   }
+}
+
+/** The EvidenceError for a system error; any other error as it is. */
+export function explained(task: string, path: string, error: unknown): unknown {
+  return isSystemError(error) ? systemFailure(task, path, error.code, { cause: error }) : error;
 }
 
 /** `cannot create /evidence: file already exists (EEXIST); …` with what to do about it. */

@@ -8,7 +8,7 @@ import { Directory } from './directory.ts';
 import { during, EvidenceError } from './error.ts';
 import { type DumpedFile, manifestText, type Occurrence } from './manifest.ts';
 import { MANIFEST, MANIFEST_DIGEST, OBJECTS, objectNames } from './names.ts';
-import { moveToNew, writeNewFile } from './write.ts';
+import { flushFiles, moveToNew, writeNewFile } from './write.ts';
 
 export type { Difference } from './differences.ts';
 export { EvidenceError } from './error.ts';
@@ -69,20 +69,23 @@ export class EvidenceDirectory {
    * its sha256 is seen. Throws EvidenceError when it cannot be written, or is not what the object's sha256 and size say.
    */
   add(object: CarvedObject, content?: Uint8Array): void {
+    this.#refuseEnded();
     if (content === undefined || this.#written.has(object.sha256)) return;
     refuseOtherBytes(this.#objects, object, content);
-    this.#written.set(object.sha256, writeNewFile(this.#objects, objectNames(object), [content]));
+    this.#written.set(object.sha256, writeNewFile(this.#objects, objectNames(object), [content], 'flushed later'));
   }
 
   /**
-   * Writes the manifest and its digest, and ends the dump. Files are named for their first occurrence in the report, whatever
-   * the order in which they came. Throws EvidenceError, `incomplete` when an object of the report was never written; the
-   * files written so far then stay, without a manifest.
+   * Puts the files on the disk, writes the manifest and its digest, and ends the dump. Files are named for their first
+   * occurrence in the report, whatever the order in which they came. Throws EvidenceError, `incomplete` when an object of
+   * the report was never written; the files written so far then stay, without a manifest.
    */
-  close(report: ScanReport, argv: readonly string[]): EvidenceSummary {
+  async close(report: ScanReport, argv: readonly string[]): Promise<EvidenceSummary> {
+    this.#refuseEnded();
     try {
       const files = this.#nameFiles(report.objects);
       this.#refuseReplacement();
+      await flushFiles(this.#objects, [...this.#written.values()]);
       this.#objects.sync();
       const manifestSha256 = this.#writeManifest(manifestText({ ...report, argv, files }));
       this.#root.sync();
@@ -99,6 +102,11 @@ export class EvidenceDirectory {
     this.#open = false;
     this.#objects.close();
     this.#root.close();
+  }
+
+  /** A closed descriptor's number may by now be another directory's. */
+  #refuseEnded(): void {
+    if (!this.#open) throw new Error(`the dump in ${this.path} has ended`);
   }
 
   #nameFiles(objects: readonly CarvedObject[]): readonly DumpedFile[] {
@@ -128,9 +136,9 @@ export class EvidenceDirectory {
 
   #writeManifest(text: Iterable<Uint8Array>): string {
     const hash = createHash('sha256');
-    writeNewFile(this.#root, [MANIFEST], hashing(text, hash));
+    writeNewFile(this.#root, [MANIFEST], hashing(text, hash), 'safe');
     const digest = hash.digest('hex');
-    writeNewFile(this.#root, [MANIFEST_DIGEST], [Buffer.from(`${digest}  ${MANIFEST}\n`)]);
+    writeNewFile(this.#root, [MANIFEST_DIGEST], [Buffer.from(`${digest}  ${MANIFEST}\n`)], 'safe');
     return digest;
   }
 }

@@ -9,7 +9,7 @@ export interface ListedFile {
   readonly sha256: string;
 }
 
-export type Problem = (message: string) => void;
+type Problem = (message: string) => void;
 
 /** The files a manifest lists. `problem` is told of every claim that makes no sense; undefined when there is no list at all. */
 export function readManifest(bytes: Uint8Array, problem: Problem): readonly ListedFile[] | undefined {

@@ -61,12 +61,12 @@ export function temporaryDirectory(): string {
 export const ARGV = ['bpfcarve', 'scan', '/usr', '--dump', 'evidence'];
 
 /** A closed dump of these contents, each found at an offset of its own. */
-export function dumpOf(...contents: readonly (Uint8Array | string)[]): string {
+export async function dumpOf(...contents: readonly (Uint8Array | string)[]): Promise<string> {
   const path = join(temporaryDirectory(), 'evidence');
   const evidence = EvidenceDirectory.create(path);
   const objects = contents.map((content, index) => objectOf(content, '/usr/sbin/opensnoop', 0x100 + index));
   for (const [index, object] of objects.entries()) evidence.add(object, Buffer.from(contents[index] ?? ''));
-  evidence.close(reportOf(objects), ARGV);
+  await evidence.close(reportOf(objects), ARGV);
   return path;
 }
 

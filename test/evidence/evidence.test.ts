@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import {
+  existsSync,
   lstatSync,
   mkdirSync,
   readdirSync,
@@ -54,8 +55,8 @@ describe('create', () => {
     expect(readdirSync(root)).toEqual(['.hidden']);
   });
 
-  test('refuses the directory of an earlier dump', () => {
-    const dump = dumpOf('one');
+  test('refuses the directory of an earlier dump', async () => {
+    const dump = await dumpOf('one');
     expect(() => EvidenceDirectory.create(dump)).toThrow(/is not empty \(3 entries\)/);
     expect(verifyEvidence(dump).differences).toEqual([]);
   });
@@ -116,13 +117,13 @@ describe('add', () => {
     expect(readdirSync(join(root, 'objects'))).toEqual([]);
   });
 
-  test('writes beside a file planted under its name, with more of the digest in the name', () => {
+  test('writes beside a file planted under its name, with more of the digest in the name', async () => {
     const root = temporaryDirectory();
     const evidence = EvidenceDirectory.create(root);
     const planted = join(root, 'objects', `opensnoop-0x38498-${sha256('x').slice(0, 12)}.bpf.o`);
     writeFileSync(planted, 'planted');
     evidence.add(objectOf('x'), Buffer.from('x'));
-    evidence.close(reportOf([objectOf('x')]), ARGV);
+    await evidence.close(reportOf([objectOf('x')]), ARGV);
     expect(readFileSync(planted, 'utf8')).toBe('planted');
     expect(verifyEvidence(root)).toMatchObject({
       files: 1,
@@ -165,7 +166,7 @@ describe('add', () => {
     evidence.abandon();
     expect(readdirSync(outside)).toEqual(['victim']);
     expect(readFileSync(join(outside, 'victim'), 'utf8')).toBe('precious');
-    const held = lstatSync(join(root, 'objects')).isSymbolicLink() ? 'aside' : 'objects';
+    const held = existsSync(join(root, 'aside')) ? 'aside' : 'objects';
     const real = readdirSync(join(root, held)).filter((name) => lstatSync(join(root, held, name)).isFile());
     expect(real.map((name) => readFileSync(join(root, held, name), 'utf8')).sort()).toEqual([...contents].sort());
   });
@@ -184,13 +185,13 @@ for (let round = 0; ; round += 1) {
 }`;
 
 describe('close', () => {
-  test('writes the report with argv and files, one object a line', () => {
+  test('writes the report with argv and files, one object a line', async () => {
     const root = temporaryDirectory();
     const objects = [objectOf('one', '/bin/a', 16), objectOf('two', '/bin/b', 0), objectOf('one', '/bin/c', 7)];
     const evidence = EvidenceDirectory.create(root);
     evidence.add(objects[0] ?? expect.fail(), Buffer.from('one'));
     evidence.add(objects[1] ?? expect.fail(), Buffer.from('two'));
-    const summary = evidence.close(reportOf(objects), ARGV);
+    const summary = await evidence.close(reportOf(objects), ARGV);
     const text = readFileSync(join(root, 'manifest.json'), 'utf8');
     const source = (path: string) => ({ kind: 'file', path, size: 244200 });
     expect(JSON.parse(text)).toEqual({
@@ -220,46 +221,47 @@ describe('close', () => {
     expect(readdirSync(root).sort()).toEqual(['manifest.json', 'manifest.json.sha256', 'objects']);
   });
 
-  test('is what sha256sum -c accepts', () => {
-    const output = execFileSync('sha256sum', ['-c', 'manifest.json.sha256'], { cwd: dumpOf('one', 'two') });
+  test('is what sha256sum -c accepts', async () => {
+    const output = execFileSync('sha256sum', ['-c', 'manifest.json.sha256'], { cwd: await dumpOf('one', 'two') });
     expect(output.toString()).toBe('manifest.json: OK\n');
   });
 
-  test('names files for the first occurrence of the report, in whatever order they came', () => {
+  test('names files for the first occurrence of the report, in whatever order they came', async () => {
     const objects = [objectOf('same', '/bin/a', 1), objectOf('same', '/bin/b', 2), objectOf('same', '/bin/c', 3)];
-    const dumps = [objects, objects.toReversed()].map((arrivals) => {
+    const dumps: string[] = [];
+    for (const arrivals of [objects, objects.toReversed()]) {
       const root = temporaryDirectory();
       const evidence = EvidenceDirectory.create(root);
       for (const object of arrivals) evidence.add(object, Buffer.from('same'));
-      evidence.close(reportOf(objects), ARGV);
+      await evidence.close(reportOf(objects), ARGV);
       expect(verifyEvidence(root).differences).toEqual([]);
-      return readFileSync(join(root, 'manifest.json'), 'utf8');
-    });
+      dumps.push(readFileSync(join(root, 'manifest.json'), 'utf8'));
+    }
     expect(dumps[0]).toContain(`"objects/a-0x1-${sha256('same').slice(0, 12)}.bpf.o"`);
     expect(dumps[1]).toBe(dumps[0]);
   });
 
-  test('of a dump in which nothing was found verifies', () => {
-    const dump = dumpOf();
+  test('of a dump in which nothing was found verifies', async () => {
+    const dump = await dumpOf();
     expect(verifyEvidence(dump)).toMatchObject({ files: 0, bytes: 0, differences: [] });
   });
 
-  test('refuses a report with an object that was never written', () => {
+  test('refuses a report with an object that was never written', async () => {
     const root = temporaryDirectory();
     const evidence = EvidenceDirectory.create(root);
-    expect(() => evidence.close(reportOf([objectOf('x')]), ARGV)).toThrow(
+    await expect(evidence.close(reportOf([objectOf('x')]), ARGV)).rejects.toThrow(
       expect.objectContaining({ name: 'EvidenceError', code: 'incomplete' }),
     );
     expect(readdirSync(root)).toEqual(['objects']);
   });
 
-  test.each(['manifest.json', 'manifest.json.sha256'])('neither follows nor overwrites a planted %s', (name) => {
+  test.each(['manifest.json', 'manifest.json.sha256'])('neither follows nor overwrites a planted %s', async (name) => {
     const root = temporaryDirectory();
     const victim = join(temporaryDirectory(), 'victim');
     writeFileSync(victim, 'precious');
     const evidence = EvidenceDirectory.create(root);
     symlinkSync(victim, join(root, name));
-    expect(() => evidence.close(reportOf([]), ARGV)).toThrow(
+    await expect(evidence.close(reportOf([]), ARGV)).rejects.toThrow(
       expect.objectContaining({ name: 'EvidenceError', code: 'EEXIST', path: join(root, name) }),
     );
     expect(readFileSync(victim, 'utf8')).toBe('precious');
@@ -269,7 +271,7 @@ describe('close', () => {
   test.each([
     ['objects/', 'objects'],
     ['the directory itself', ''],
-  ])('tells when %s was exchanged, and wrote nothing where it leads now', (_what, name) => {
+  ])('tells when %s was exchanged, and wrote nothing where it leads now', async (_what, name) => {
     const root = join(temporaryDirectory(), 'dump');
     const outside = temporaryDirectory();
     mkdirSync(join(outside, 'objects'));
@@ -277,18 +279,18 @@ describe('close', () => {
     renameSync(join(root, name), `${root}.aside`);
     symlinkSync(join(outside, name), join(root, name));
     evidence.add(objectOf('x'), Buffer.from('x'));
-    expect(() => evidence.close(reportOf([objectOf('x')]), ARGV)).toThrow(
+    await expect(evidence.close(reportOf([objectOf('x')]), ARGV)).rejects.toThrow(
       expect.objectContaining({ name: 'EvidenceError', code: 'replaced' }),
     );
     expect(readdirSync(outside, { recursive: true })).toEqual(['objects']);
   });
 
-  test('keeps hostile names of hosts and arguments exact in the manifest', () => {
+  test('keeps hostile names of hosts and arguments exact in the manifest', async () => {
     const root = temporaryDirectory();
     const path = '/tmp/\u001b]0;x\u0007\n"\u202e\\\ud800/-rf \u0000é';
     const evidence = EvidenceDirectory.create(root);
     evidence.add(objectOf('x', path), Buffer.from('x'));
-    evidence.close(reportOf([objectOf('x', path)]), ['--', path]);
+    await evidence.close(reportOf([objectOf('x', path)]), ['--', path]);
     const manifest = JSON.parse(readFileSync(join(root, 'manifest.json'), 'utf8'));
     expect(manifest.argv).toEqual(['--', path]);
     expect(manifest.files[0].occurrences[0].source.path).toBe(path);
@@ -296,30 +298,37 @@ describe('close', () => {
     expect(verifyEvidence(root).differences).toEqual([]);
   });
 
-  test('keeps within, where the report has it', () => {
+  test('keeps within, where the report has it', async () => {
     const root = temporaryDirectory();
     const object = { ...objectOf('x'), within: { section: '.rodata', buildId: 'abcd' } };
     const evidence = EvidenceDirectory.create(root);
     evidence.add(object, Buffer.from('x'));
-    evidence.close(reportOf([object]), ARGV);
+    await evidence.close(reportOf([object]), ARGV);
     const manifest = JSON.parse(readFileSync(join(root, 'manifest.json'), 'utf8'));
     expect(manifest.files[0].occurrences[0].within).toEqual({ section: '.rodata', buildId: 'abcd' });
   });
 
-  test('ends the dump: abandoning it afterwards changes nothing', () => {
+  test('ends the dump: adding to it afterwards is a bug of the caller', async () => {
+    const evidence = EvidenceDirectory.create(temporaryDirectory());
+    await evidence.close(reportOf([]), ARGV);
+    expect(() => evidence.add(objectOf('x'), Buffer.from('x'))).toThrow(/has ended/);
+    await expect(evidence.close(reportOf([]), ARGV)).rejects.toThrow(/has ended/);
+  });
+
+  test('ends the dump: abandoning it afterwards changes nothing', async () => {
     const root = temporaryDirectory();
     const evidence = EvidenceDirectory.create(root);
-    evidence.close(reportOf([]), ARGV);
+    await evidence.close(reportOf([]), ARGV);
     evidence.abandon();
     expect(verifyEvidence(root).differences).toEqual([]);
   });
 
-  test('writes a manifest longer than one piece whole', () => {
+  test('writes a manifest longer than one piece whole', async () => {
     const root = temporaryDirectory();
     const objects = Array.from({ length: 20_000 }, (_, offset) => objectOf('same', '/usr/bin/many', offset));
     const evidence = EvidenceDirectory.create(root);
     evidence.add(objects[0] ?? expect.fail(), Buffer.from('same'));
-    evidence.close(reportOf(objects), ARGV);
+    await evidence.close(reportOf(objects), ARGV);
     expect(statSync(join(root, 'manifest.json')).size).toBeGreaterThan(4 << 20);
     expect(verifyEvidence(root).differences).toEqual([]);
     expect(JSON.parse(readFileSync(join(root, 'manifest.json'), 'utf8')).files[0].occurrences).toHaveLength(20_000);

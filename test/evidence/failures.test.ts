@@ -25,12 +25,12 @@ describe('a full disk', () => {
     expect(readFileSync(join(root, 'objects', readdirSync(join(root, 'objects'))[0] ?? '')).equals(small)).toBe(true);
   });
 
-  test('while the manifest is written leaves the objects and no manifest', (ctx) => {
+  test('while the manifest is written leaves the objects and no manifest', async (ctx) => {
     const root = join(mountedTmpfs(ctx, 'size=256k'), 'dump');
     const evidence = EvidenceDirectory.create(root);
     const objects = Array.from({ length: 2000 }, (_, offset) => objectOf('x', '/usr/bin/x', offset));
     evidence.add(objects[0] ?? expect.fail(), Buffer.from('x'));
-    expect(() => evidence.close(reportOf(objects), ARGV)).toThrow(
+    await expect(evidence.close(reportOf(objects), ARGV)).rejects.toThrow(
       expect.objectContaining({ name: 'EvidenceError', code: 'ENOSPC', path: join(root, 'manifest.json') }),
     );
     expect(readdirSync(root)).toEqual(['objects']);
@@ -85,11 +85,11 @@ describe('a directory that cannot be written', () => {
     expect(readdirSync(join(mount, 'dump/objects'))).toEqual([]);
   });
 
-  test('for lack of permission is an error that names it', () => {
+  test('for lack of permission is an error that names it', async () => {
     const root = temporaryDirectory();
     mkdirSync(join(root, 'empty'), 0o555);
     chmodSync(root, 0o555);
-    asOrdinaryUser(() => {
+    await asOrdinaryUser(() => {
       for (const [dump, refused] of [
         ['new', 'new'],
         ['empty', 'empty/objects'],
@@ -101,10 +101,10 @@ describe('a directory that cannot be written', () => {
     });
   });
 
-  test('that turns unwritable meanwhile is an error at the next object', () => {
+  test('that turns unwritable meanwhile is an error at the next object', async () => {
     const root = temporaryDirectory();
     chmodSync(root, 0o777);
-    asOrdinaryUser(() => {
+    await asOrdinaryUser(() => {
       const evidence = EvidenceDirectory.create(join(root, 'dump'));
       chmodSync(join(root, 'dump/objects'), 0o500);
       expect(() => evidence.add(objectOf('x'), Buffer.from('x'))).toThrow(expect.objectContaining({ code: 'EACCES' }));
@@ -114,25 +114,25 @@ describe('a directory that cannot be written', () => {
   });
 });
 
-test('a whole dump can be written and verified by an ordinary user', () => {
+test('a whole dump can be written and verified by an ordinary user', async () => {
   const root = temporaryDirectory();
   chmodSync(root, 0o777);
-  asOrdinaryUser(() => {
+  await asOrdinaryUser(async () => {
     const evidence = EvidenceDirectory.create(join(root, 'dump'));
     evidence.add(objectOf('x'), Buffer.from('x'));
-    evidence.close(reportOf([objectOf('x')]), ARGV);
+    await evidence.close(reportOf([objectOf('x')]), ARGV);
     expect(verifyEvidence(join(root, 'dump')).differences).toEqual([]);
   });
 });
 
-test('a file that may not be read is a difference, and the others are still checked', () => {
-  const dump = dumpOf('one', 'two');
+test('a file that may not be read is a difference, and the others are still checked', async () => {
+  const dump = await dumpOf('one', 'two');
   for (const path of [join(dump, '..'), dump, join(dump, 'objects')]) chmodSync(path, 0o755);
   for (const name of ['manifest.json', 'manifest.json.sha256']) chmodSync(join(dump, name), 0o644);
   const [first = '', second = ''] = readdirSync(join(dump, 'objects'));
   chmodSync(join(dump, 'objects', second), 0o644);
   chmodSync(join(dump, 'objects', first), 0o200);
-  asOrdinaryUser(() => {
+  await asOrdinaryUser(() => {
     expect(verifyEvidence(dump)).toMatchObject({
       bytes: 3,
       differences: [{ kind: 'unreadable', path: `objects/${first}`, message: /permission denied \(EACCES\)/ }],
@@ -150,11 +150,11 @@ function mountedTmpfs(ctx: TestContext, options: string): string {
 }
 
 /** Runs with the rights of nobody when the tests run as root, whom permissions do not stop. */
-function asOrdinaryUser(act: () => void): void {
+async function asOrdinaryUser(act: () => void | Promise<void>): Promise<void> {
   const root = process.geteuid?.() === 0;
   if (root) process.seteuid?.(65534);
   try {
-    act();
+    await act();
   } finally {
     if (root) process.seteuid?.(0);
   }
