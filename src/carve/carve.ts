@@ -23,7 +23,7 @@ const CUT_OBJECTS = 64;
 const FAILURES = 400_000;
 const FAILURES_PER_MIB = 128;
 /** Section headers read for objects that overlap others; 48 bytes of memory traffic each. */
-const OVERLAP_SECTIONS = 8_000_000;
+const OVERLAP_SECTIONS = 2_000_000;
 const DEFERRED = 1 << 17;
 
 /** Sizes the objects whose headers lie at `offsets` (ascending) of a source of `sourceSize` bytes. */

@@ -55,7 +55,6 @@ export const WINDOW = 256 * 1024;
 const LIST_CAPACITY = 8192;
 const LIST = 0;
 const INPUT = LIST + LIST_CAPACITY * 8;
-const PAD = 128;
 /** A header is judged when all of it is there. */
 const HEADER = ehdr64.size;
 
@@ -79,11 +78,8 @@ export class Finder {
     this.list = new Uint32Array(this.wasm.memory.buffer, LIST, LIST_CAPACITY * 2);
   }
 
-  /**
-   * Searches `range` of the source. A read that comes up short is taken as its end when `shortReadIsEnd`
-   * (true of regular files on disk filesystems); otherwise only an empty read is.
-   */
-  search(reader: Reader, range: SearchRange, shortReadIsEnd: boolean): Candidates {
+  /** Searches `range` of the source, to its end or that of the source. */
+  search(reader: Reader, range: SearchRange): Candidates {
     const found = new Tally();
     let offset = range.from;
     let kept = 0;
@@ -92,7 +88,7 @@ export class Finder {
       const input = this.memory.subarray(INPUT + kept, INPUT + kept + wanted);
       const count = wanted > 0 ? reader.readInto(input, offset + kept) : 0;
       const length = kept + count;
-      const ended = count < wanted && (shortReadIsEnd || count === 0);
+      const ended = count < wanted;
       const last = ended || wanted <= 0;
       // Without a whole header behind them the final positions wait for the next window.
       const limit = Math.max(0, Math.min(length - HEADER + 1, range.to - offset));
@@ -111,10 +107,9 @@ export class Finder {
   }
 
   private findIn(offset: number, limit: number, length: number, found: Tally): void {
-    this.memory.fill(0, INPUT + length, INPUT + length + PAD);
     let from = INPUT;
     while (from < INPUT + limit) {
-      const count = this.wasm.find(from, INPUT + limit, INPUT + length, BigInt(EXTENT_CEILING), LIST, LIST_CAPACITY);
+      const count = this.wasm.find(from, INPUT + limit, INPUT + length, CEILING, LIST, LIST_CAPACITY);
       for (let entry = 0; entry < count; entry++) {
         const at = offset + (this.list[entry * 2] as number) - INPUT;
         found.add(at, this.list[entry * 2 + 1] as number);
@@ -136,6 +131,7 @@ export class Finder {
   }
 }
 
+const CEILING = BigInt(EXTENT_CEILING);
 const MACHINE_END = ehdr64.offsets.e_machine + 2;
 
 class Tally implements Candidates {
