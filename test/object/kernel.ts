@@ -1,0 +1,92 @@
+// Loads objects into the running kernel with bpftool and asks what became of them. Everything is pinned in a bpffs
+// of a private mount namespace, so that nothing outlives the call.
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+
+export interface LoadedProgram {
+  /** In full: bpftool names the pin after it. */
+  readonly name: string;
+  readonly type: string;
+}
+export interface LoadedMap {
+  /** As the kernel has it: at most 15 characters. */
+  readonly name: string;
+  readonly type: string | number;
+  readonly keySize: number;
+  readonly valueSize: number;
+  readonly maxEntries: number;
+  readonly flags: number;
+}
+export interface Loaded {
+  readonly programs: readonly LoadedProgram[];
+  readonly maps: readonly LoadedMap[];
+}
+
+interface Shown {
+  readonly type: string | number;
+  readonly name?: string;
+  readonly pinned?: readonly string[];
+  readonly bytes_key?: number;
+  readonly bytes_value?: number;
+  readonly max_entries?: number;
+  readonly flags?: number;
+}
+
+/** libbpf puts the file's name, up to its first dot, in front of the names of data maps. */
+export const OBJECT_NAME = 'x';
+
+export const UNABLE = (() => {
+  if (process.getuid?.() !== 0) return 'not root';
+  if (spawnSync('bpftool', ['version']).status !== 0) return 'no bpftool';
+  const mount = spawnSync('unshare', ['-m', 'sh', '-c', 'mount -t bpf bpf /mnt']);
+  return mount.status === 0 ? undefined : 'cannot mount a bpffs';
+})();
+
+/** `undefined` when the kernel, or libbpf, refuses the object. */
+export function load(object: Uint8Array): Loaded | undefined {
+  const directory = mkdtempSync(join(tmpdir(), 'load-'));
+  try {
+    const path = join(directory, `${OBJECT_NAME}.o`);
+    writeFileSync(path, object);
+    const script = [
+      'set -e',
+      'mount -t bpf bpf "$1"',
+      'bpftool prog loadall "$2" "$1/programs" pinmaps "$1/maps" >&2',
+      'bpftool -jf prog show',
+      'bpftool -jf map show',
+    ];
+    const mount = join(directory, 'bpf');
+    const run = spawnSync('unshare', ['-m', 'sh', '-c', `mkdir "$1"; ${script.join('; ')}`, 'sh', mount, path], {
+      encoding: 'utf8',
+      maxBuffer: 1 << 26,
+    });
+    if (run.status !== 0) return undefined;
+    const [programs = '[]', maps = '[]'] = run.stdout.split('\n').filter((line) => line !== '');
+    return { programs: programsBelow(mount, JSON.parse(programs)), maps: mapsBelow(mount, JSON.parse(maps)) };
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+}
+
+function programsBelow(mount: string, shown: readonly Shown[]): LoadedProgram[] {
+  return shown.flatMap(({ pinned = [], type }) =>
+    pinned
+      .filter((pin) => pin.startsWith(`${mount}/programs/`))
+      .map((pin) => ({ name: basename(pin), type: String(type) })),
+  );
+}
+
+function mapsBelow(mount: string, shown: readonly Shown[]): LoadedMap[] {
+  return shown
+    .filter(({ pinned = [] }) => pinned.some((pin) => pin.startsWith(`${mount}/maps/`)))
+    .map(({ name = '', type, bytes_key = 0, bytes_value = 0, max_entries = 0, flags = 0 }) => ({
+      name,
+      type,
+      keySize: bytes_key,
+      valueSize: bytes_value,
+      maxEntries: max_entries,
+      flags,
+    }));
+}
