@@ -3,14 +3,12 @@
 export type { Completeness, ElfIdentity } from './carve/size.ts';
 export type { Diagnostic, Severity } from './diagnostics.ts';
 export { FormatError } from './diagnostics.ts';
+export type { MapSummary, ObjectSummary, ProgramSummary } from './object/summarize.ts';
 export type {
   CarvedObject,
   DiagnosticEvent,
   Host,
-  MapSummary,
   ObjectEvent,
-  ObjectSummary,
-  ProgramSummary,
   ProgressEvent,
   ScanEvent,
   ScanReport,

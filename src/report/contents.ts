@@ -1,6 +1,6 @@
 // What an object holds: its programs by type and its maps; with -v, each of them on a line with its facts.
 // Repeats what the records say and works nothing out.
-import type { MapSummary, ObjectSummary, ProgramSummary } from '../scan/events.ts';
+import type { MapSummary, ObjectSummary, ProgramSummary } from '../object/summarize.ts';
 import type { Palette } from './colors.ts';
 import { type Cell, flow, flowList } from './columns.ts';
 import { escapeName } from './escape.ts';

@@ -2,6 +2,7 @@
 // Plain data: it crosses threads by structured clone and becomes JSON as it is.
 import type { Completeness, ElfIdentity } from '../carve/size.ts';
 import type { Diagnostic } from '../diagnostics.ts';
+import type { ObjectSummary } from '../object/summarize.ts';
 import type { Source } from '../source/source.ts';
 
 /** Where in a host ELF file an object lies. */
@@ -10,36 +11,6 @@ export interface Within {
   readonly section?: string;
   /** The host's GNU build id, hexadecimal. */
   readonly buildId?: string;
-}
-
-/** What an object says of one program, as reports carry it. */
-export interface ProgramSummary {
-  readonly name: string;
-  readonly section: string;
-  readonly type?: string | number;
-  readonly attachTo?: string;
-  /** Instruction slots of 8 bytes of the program itself. */
-  readonly instructions: number;
-  readonly subprograms: readonly string[];
-  readonly helpers: readonly string[];
-  readonly sourceFile?: string;
-}
-
-export interface MapSummary {
-  readonly name: string;
-  readonly type?: string | number;
-  readonly keySize?: number;
-  readonly valueSize?: number;
-  readonly maxEntries?: number;
-  readonly flags?: number | string;
-}
-
-/** The meaning of an object, as far as it could be read. */
-export interface ObjectSummary {
-  readonly license?: string;
-  readonly programs: readonly ProgramSummary[];
-  readonly maps: readonly MapSummary[];
-  readonly btf?: { readonly types: number; readonly coreRelocations: number };
 }
 
 /** One place where an object was found. The same bytes in two places are two of these with one `sha256`. */

@@ -1,7 +1,7 @@
 // What carved bytes mean, worked out once for bytes that lie in many places.
-import type { Diagnostic } from '../diagnostics.ts';
-import { openObject, summarize } from '../object/open.ts';
-import type { ObjectSummary } from './events.ts';
+import { attempt, type Diagnostic } from '../diagnostics.ts';
+import { openObject } from '../object/open.ts';
+import { type ObjectSummary, summarize } from '../object/summarize.ts';
 
 export interface Meaning extends ObjectSummary {
   readonly diagnostics: readonly Diagnostic[];
@@ -34,6 +34,7 @@ function understand(content: Uint8Array): Meaning {
       diagnostics: [{ severity: 'warning', code: 'too-large', where: 'object', message }],
     };
   }
-  const object = openObject(content);
-  return { ...summarize(object), diagnostics: object.diagnostics };
+  const diagnostics: Diagnostic[] = [];
+  const object = attempt(diagnostics, 'object', () => openObject(content));
+  return object ? { ...summarize(object), diagnostics: object.diagnostics } : { programs: [], maps: [], diagnostics };
 }

@@ -1,6 +1,7 @@
 // The events of a small scan, built by hand: what the tests of this room render.
 import type { Diagnostic } from '../../src/diagnostics.ts';
-import type { CarvedObject, ProgramSummary, ScanEvent, ScanSummary } from '../../src/scan/events.ts';
+import type { ProgramSummary } from '../../src/object/summarize.ts';
+import type { CarvedObject, ScanEvent, ScanSummary } from '../../src/scan/events.ts';
 
 export const START: ScanEvent = {
   event: 'start',

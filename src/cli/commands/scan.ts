@@ -176,7 +176,7 @@ class Watch {
   async closeEvidence(): Promise<void> {
     if (this.evidence === undefined) return;
     const { collectReport } = await import('../../report/collect.ts');
-    this.evidence.close(await collectReport(replay(this.kept)), process.argv.slice(2));
+    await this.evidence.close(await collectReport(replay(this.kept)), process.argv.slice(2));
   }
 
   printErrors(): void {
