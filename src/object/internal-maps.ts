@@ -4,7 +4,7 @@ import type { Btf } from '../btf/decode.ts';
 import type { ElfSection } from '../elf/file.ts';
 import type { DiagnosticLog } from '../elf/log.ts';
 import { SHT } from '../elf/names.ts';
-import { type MapInput, type UnplacedMap, variablesOf } from './maps.ts';
+import { type MapDefinition, type MapInput, type UnplacedMap, variablesOf } from './maps.ts';
 
 const BPF_F_RDONLY_PROG = 0x80;
 const BPF_F_MMAPABLE = 0x400;
@@ -26,20 +26,20 @@ function isNamed(name: string, stem: string): boolean {
 
 /** One array of one element for each data section, in section order. */
 export function* readDataMaps({ elf, btf, log }: MapInput): Generator<UnplacedMap> {
-  const mmapable = new Map<string, number>();
+  const shapes = new Map<string, DataType>();
   for (const section of elf.sections) {
     const kind = dataKind(section);
     if (kind === undefined) continue;
     const readOnly = kind === 'rodata' ? BPF_F_RDONLY_PROG : 0;
-    const shared = mmapable.get(section.name) ?? mmapableFlag(btf, section.name, log);
-    mmapable.set(section.name, shared);
+    const type = shapes.get(section.name) ?? readDataType(btf, section.name, log);
+    shapes.set(section.name, type);
     yield {
       name: section.name,
       origin: 'data',
       sectionIndex: section.index,
       offset: 0,
       initialValues: [],
-      ...dataArray(section.size, readOnly | shared),
+      ...dataArray(section.size, readOnly, type),
     };
   }
 }
@@ -48,28 +48,43 @@ export function* readKconfigMap({ btf, externs, log }: MapInput): Generator<Unpl
   const last = externs.findLast(({ kind }) => kind === 'kconfig');
   if (btf === undefined || last?.offset === undefined) return;
   const size = last.offset + (last.size ?? 0);
-  const shape = dataArray(size, BPF_F_RDONLY_PROG | mmapableFlag(btf, '.kconfig', log));
+  const shape = dataArray(size, BPF_F_RDONLY_PROG, readDataType(btf, '.kconfig', log));
   yield { name: '.kconfig', origin: 'kconfig', offset: 0, initialValues: [], ...shape };
 }
 
-function dataArray(valueSize: number, flags: number) {
-  return { type: 'array', keySize: 4, valueSize, maxEntries: 1, flags };
+/** What the BTF says of a data section. */
+interface DataType {
+  /** Id of the DATASEC. */
+  readonly valueType?: number;
+  /** Since libbpf 1.1 data is mapped into the process only if some variable is not static (map_is_mmapable). */
+  readonly isMapped: boolean;
 }
 
-/** Since libbpf 1.0 data is mapped into the process only if some variable is not static (map_is_mmapable). */
-function mmapableFlag(btf: Btf | undefined, section: string, log: DiagnosticLog): number {
-  const isShared = btf && log.attempt(`BTF: ${section}`, () => hasSharedVariable(btf, section));
-  return isShared ? BPF_F_MMAPABLE : 0;
+function dataArray(valueSize: number, flags: number, { valueType, isMapped }: DataType): MapDefinition {
+  return {
+    type: 'array',
+    keySize: 4,
+    valueSize,
+    maxEntries: 1,
+    flags: flags | (isMapped ? BPF_F_MMAPABLE : 0),
+    ...(valueType !== undefined && { valueType }),
+  };
 }
 
-function hasSharedVariable(btf: Btf, section: string): boolean {
-  const id = btf.byName(section, ['datasec']);
-  const datasec = id === undefined ? undefined : btf.type(id);
-  if (datasec?.kind !== 'datasec') return false;
-  return datasec.variables.some(({ type }) => {
+function readDataType(btf: Btf | undefined, section: string, log: DiagnosticLog): DataType {
+  const read = () => btf && describeDatasec(btf, section);
+  return log.attempt(`BTF: ${section}`, read) ?? { isMapped: false };
+}
+
+function describeDatasec(btf: Btf, section: string): DataType | undefined {
+  const valueType = btf.byName(section, ['datasec']);
+  const datasec = valueType === undefined ? undefined : btf.type(valueType);
+  if (valueType === undefined || datasec?.kind !== 'datasec') return undefined;
+  const isMapped = datasec.variables.some(({ type }) => {
     const variable = btf.type(type);
     return variable.kind === 'var' && variable.linkage !== 'static';
   });
+  return { valueType, isMapped };
 }
 
 /** One map for each variable in `.struct_ops`, and in `.struct_ops.link`, whose maps are attached by links. */

@@ -1,5 +1,6 @@
-// Loads objects into the running kernel with bpftool and asks what became of them. Everything is pinned in a bpffs
-// of a private mount namespace, so that nothing outlives the call.
+// Loads objects into the running kernel with bpftool and asks what became of them. Everything is pinned below /sys/fs/bpf,
+// which is a bpffs of its own in a private mount namespace: maps that pin themselves by name go there too, and nothing
+// outlives the call.
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -37,10 +38,13 @@ interface Shown {
 /** libbpf puts the file's name, up to its first dot, in front of the names of data maps. */
 export const OBJECT_NAME = 'x';
 
+const BPFFS = '/sys/fs/bpf';
+const MOUNT = `mount -t bpf bpf ${BPFFS}`;
+
 export const UNABLE = (() => {
   if (process.getuid?.() !== 0) return 'not root';
   if (spawnSync('bpftool', ['version']).status !== 0) return 'no bpftool';
-  const mount = spawnSync('unshare', ['-m', 'sh', '-c', 'mount -t bpf bpf /mnt']);
+  const mount = spawnSync('unshare', ['-m', 'sh', '-c', MOUNT]);
   return mount.status === 0 ? undefined : 'cannot mount a bpffs';
 })();
 
@@ -52,35 +56,34 @@ export function load(object: Uint8Array): Loaded | undefined {
     writeFileSync(path, object);
     const script = [
       'set -e',
-      'mount -t bpf bpf "$1"',
-      'bpftool prog loadall "$2" "$1/programs" pinmaps "$1/maps" >&2',
+      MOUNT,
+      `bpftool prog loadall "$1" ${BPFFS}/programs pinmaps ${BPFFS}/maps >&2`,
       'bpftool -jf prog show',
       'bpftool -jf map show',
     ];
-    const mount = join(directory, 'bpf');
-    const run = spawnSync('unshare', ['-m', 'sh', '-c', `mkdir "$1"; ${script.join('; ')}`, 'sh', mount, path], {
+    const run = spawnSync('unshare', ['-m', 'sh', '-c', script.join('; '), 'sh', path], {
       encoding: 'utf8',
       maxBuffer: 1 << 26,
     });
     if (run.status !== 0) return undefined;
     const [programs = '[]', maps = '[]'] = run.stdout.split('\n').filter((line) => line !== '');
-    return { programs: programsBelow(mount, JSON.parse(programs)), maps: mapsBelow(mount, JSON.parse(maps)) };
+    return { programs: programsOf(JSON.parse(programs)), maps: mapsOf(JSON.parse(maps)) };
   } finally {
     rmSync(directory, { recursive: true });
   }
 }
 
-function programsBelow(mount: string, shown: readonly Shown[]): LoadedProgram[] {
-  return shown.flatMap(({ pinned = [], type }) =>
-    pinned
-      .filter((pin) => pin.startsWith(`${mount}/programs/`))
-      .map((pin) => ({ name: basename(pin), type: String(type) })),
-  );
+function programsOf(shown: readonly Shown[]): LoadedProgram[] {
+  return shown.flatMap(({ pinned = [], type }) => {
+    // A pin is listed once for each bpffs that is mounted at its path.
+    const pins = new Set(pinned.filter((pin) => pin.startsWith(`${BPFFS}/programs/`)));
+    return [...pins].map((pin) => ({ name: basename(pin), type: String(type) }));
+  });
 }
 
-function mapsBelow(mount: string, shown: readonly Shown[]): LoadedMap[] {
+function mapsOf(shown: readonly Shown[]): LoadedMap[] {
   return shown
-    .filter(({ pinned = [] }) => pinned.some((pin) => pin.startsWith(`${mount}/maps/`)))
+    .filter(({ pinned = [] }) => pinned.some((pin) => pin.startsWith(`${BPFFS}/maps/`)))
     .map(({ name = '', type, bytes_key = 0, bytes_value = 0, max_entries = 0, flags = 0 }) => ({
       name,
       type,
