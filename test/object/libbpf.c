@@ -1,14 +1,16 @@
 /*
- * What libbpf makes of objects, without loading them: one JSON line for each path. After the word "names" the
- * arguments are section names, and the lines say which type and attach type libbpf reads out of them.
+ * What libbpf makes of objects, without loading them: one JSON line for each path, after the lines that libbpf logs
+ * about the object, each behind a '#'. After the word "names" the arguments are section names, and the lines say
+ * which type and attach type libbpf reads out of them.
  */
 #include <bpf/libbpf.h>
 #include <stdio.h>
 #include <string.h>
 
-static int quiet(enum libbpf_print_level level, const char *format, va_list arguments)
+static int print_log(enum libbpf_print_level level, const char *format, va_list arguments)
 {
-	return 0;
+	putchar('#');
+	return vprintf(format, arguments);
 }
 
 static const char *word(const char *known)
@@ -94,7 +96,7 @@ int main(int count, char **arguments)
 {
 	int names = count > 1 && !strcmp(arguments[1], "names");
 
-	libbpf_set_print(quiet);
+	libbpf_set_print(print_log);
 	for (int i = 1 + names; i < count; i++)
 		(names ? print_name : print_object)(arguments[i]);
 	return 0;

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
+import type { BpfExtern } from '../../src/object/externs.ts';
 import type { MapDefinition } from '../../src/object/maps.ts';
 import { type BpfObject, openObject } from '../../src/object/open.ts';
 import { LITTLE_GROUPS } from './groups.ts';
-import { NO_LIBBPF, type Opened, type OpenedMap, open } from './libbpf.ts';
+import { type Log, NO_LIBBPF, type Opened, type OpenedMap, open } from './libbpf.ts';
 
 describe.each(LITTLE_GROUPS)('objects of $group', ({ group, objects }) => {
   const reason = NO_LIBBPF ?? (objects.length === 0 ? `${group} is not installed` : undefined);
@@ -22,8 +23,10 @@ describe.each(LITTLE_GROUPS)('objects of $group', ({ group, objects }) => {
 });
 
 /** In libbpf's words, and with its 0 for what we leave out. */
-function viewOf(object: BpfObject, expected: Opened): Opened {
+function viewOf(object: BpfObject, expected: Opened): Opened & Log {
   return {
+    references: referencesOf(object),
+    externs: object.externs.map(externLine).sort(),
     maps: object.maps.map((map, index) => viewOfMap(map.name, map, expected.maps[index])),
     programs: object.programs.map((program) => ({
       name: program.name,
@@ -34,6 +37,22 @@ function viewOf(object: BpfObject, expected: Opened): Opened {
       autoload: program.autoload,
     })),
   };
+}
+
+function referencesOf({ functions, relocations }: BpfObject): string[] {
+  return functions
+    .flatMap(({ name, index }) =>
+      (relocations[index] ?? []).flatMap(({ instruction, target }) => {
+        if (target.kind === 'map' || target.kind === 'data')
+          return [`${name} ${instruction} ${target.kind} ${target.map}`];
+        return target.kind === 'extern' ? [`${name} ${instruction} extern ${target.extern}`] : [];
+      }),
+    )
+    .sort();
+}
+
+function externLine({ kind, index, name, offset }: BpfExtern): string {
+  return kind === 'kconfig' ? `kcfg ${index} ${name} ${offset}` : `ksym ${index} ${name}`;
 }
 
 function viewOfMap(name: string, map: MapDefinition, expected: OpenedMap | undefined): OpenedMap {
