@@ -6,7 +6,7 @@ import { scanCommand } from './commands/scan.ts';
 import { verifyCommand } from './commands/verify.ts';
 import { EXIT, type ExitStatus, UsageError } from './exit.ts';
 
-const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
+const { version } = createRequire(import.meta.url)('#package') as { version: string };
 
 async function main(argv: readonly string[]): Promise<ExitStatus> {
   let status: ExitStatus = EXIT.done;

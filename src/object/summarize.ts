@@ -10,7 +10,7 @@ import { type Budget, REACH_BUDGET, reachOf } from './reach.ts';
 export interface ProgramSummary {
   readonly name: string;
   readonly section: string;
-  readonly type?: string;
+  readonly type?: string | number;
   readonly attachTo?: string;
   /** Instruction slots of 8 bytes of the program itself. */
   readonly instructions: number;

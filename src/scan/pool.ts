@@ -5,14 +5,17 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import type { Diagnostic } from '../diagnostics.ts';
 import { nameOf } from '../source/path.ts';
-import type { ExamineOptions } from './examine.ts';
+import type { ExamineOptions, Examiner } from './examine.ts';
 import { newTally } from './tally.ts';
 import { type Answer, type Finding, newExaminer, perform, type Task } from './tasks.ts';
 import type { NumberedTask, Shared, WorkerSetup } from './worker.ts';
 
 export interface Executor {
-  /** Performs one task; never rejects for bad input. Findings go to the executor's `deliver`. */
-  run(task: Task): Promise<Answer>;
+  /**
+   * Performs one task; never rejects for bad input. Findings go to the executor's `deliver`.
+   * A task that is `alone` is not worth a thread.
+   */
+  run(task: Task, alone: boolean): Promise<Answer>;
   /** Says that `size` bytes of content were taken, so that more may come. */
   taken(size: number): void;
   /** Makes running tasks end early. */
@@ -32,10 +35,11 @@ export function newExecutor(width: number, options: Omit<ExamineOptions, 'split'
 function inline(options: ExamineOptions, deliver: Deliver): Executor {
   let stopped = false;
   const cancelled = () => stopped;
-  const examiner = newExaminer(options, deliver, cancelled);
+  let examiner: Examiner | undefined;
   return {
     async run(task) {
       await nextTurn();
+      examiner ??= newExaminer(options, deliver, cancelled);
       return perform(task, examiner, cancelled, () => {});
     },
     taken: () => {},
@@ -66,6 +70,7 @@ class Pool implements Executor {
   private readonly deliver: Deliver;
   private readonly scan = new Int32Array(new SharedArrayBuffer(8));
   private readonly entry = createRequire(import.meta.url).resolve('#worker');
+  private readonly own: Executor;
   private tasks = 0;
   private closing = false;
 
@@ -73,9 +78,14 @@ class Pool implements Executor {
     this.width = width;
     this.options = options;
     this.deliver = deliver;
+    this.own = inline(options, (finding) => {
+      if ('content' in finding && finding.content) Atomics.add(this.scan, 1, finding.content.length);
+      deliver(finding);
+    });
   }
 
-  run(task: Task): Promise<Answer> {
+  run(task: Task, alone: boolean): Promise<Answer> {
+    if (alone) return this.own.run(task, alone);
     return new Promise((resolve) => this.give(this.leastBusy(), { task, resolve }));
   }
 
@@ -85,6 +95,7 @@ class Pool implements Executor {
   }
 
   cancel(): void {
+    this.own.cancel();
     Atomics.store(this.scan, 0, 1);
     Atomics.notify(this.scan, 1);
   }

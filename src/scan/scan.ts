@@ -132,20 +132,28 @@ class Run {
   private async produce(targets: readonly FilePath[]): Promise<void> {
     const { include = [], exclude = [], follow = false, oneFileSystem = false, avoid = [] } = this.options;
     const paths = targets.filter((target) => target !== '-');
-    if (paths.length < targets.length) this.submit({ kind: 'stdin' });
+    let held: Task | undefined = paths.length < targets.length ? { kind: 'stdin' } : undefined;
+    let alone = true;
     for await (const item of batches(walk(paths, { include, exclude }, { follow, oneFileSystem, avoid }))) {
       if (this.aborted) break;
-      if ('severity' in item) this.receiveUnreachable(item);
-      else this.submit({ kind: 'files', batch: item });
+      if ('severity' in item) {
+        this.receiveUnreachable(item);
+        continue;
+      }
+      if (held) this.submit(held, false);
+      alone = held === undefined;
+      held = { kind: 'files', batch: item };
       // The walk is faster than the search: it waits rather than fill memory with names.
       while (this.inFlight.size >= 2 * this.width) await Promise.race(this.inFlight);
     }
+    if (held && !this.aborted) this.submit(held, alone);
     while (this.inFlight.size > 0) await Promise.race(this.inFlight);
   }
 
-  private submit(task: Task): void {
+  /** `alone`: no other task is under way or will come. */
+  private submit(task: Task, alone: boolean): void {
     this.track(
-      this.perform(task).then((large) => {
+      this.perform(task, alone).then((large) => {
         for (const file of large) this.track(this.searchLarge(file));
       }),
     );
@@ -162,8 +170,8 @@ class Run {
     this.inFlight.add(tracked);
   }
 
-  private async perform(task: Task): Promise<readonly LargeFile[]> {
-    const answer = await this.limit(() => this.executor.run(task));
+  private async perform(task: Task, alone: boolean): Promise<readonly LargeFile[]> {
+    const answer = await this.limit(() => this.executor.run(task, alone));
     addTally(this.total, answer.tally);
     return answer.large;
   }
@@ -173,14 +181,14 @@ class Run {
     const pieces = await Promise.all(
       groupRanges(large.ranges).map((ranges) =>
         this.limit(async () => {
-          const answer = await this.executor.run({ kind: 'segments', large, ranges });
+          const answer = await this.executor.run({ kind: 'segments', large, ranges }, false);
           addTally(this.total, answer.tally);
           return answer.parts;
         }),
       ),
     );
     const parts: Candidates[] = [large.head, ...pieces.flat()];
-    if (!this.aborted) await this.perform({ kind: 'carve', large, parts });
+    if (!this.aborted) await this.perform({ kind: 'carve', large, parts }, false);
   }
 
   private receive(finding: Finding): void {

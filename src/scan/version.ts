@@ -1,7 +1,7 @@
 // The version of this package, as reports state it.
 import { createRequire } from 'node:module';
 
-const manifest: unknown = createRequire(import.meta.url)('../../package.json');
+const manifest: unknown = createRequire(import.meta.url)('#package');
 
 export const VERSION: string = isManifest(manifest) ? manifest.version : 'unknown';
 

@@ -4,7 +4,7 @@ import { type Stats, statSync } from 'node:fs';
 import type { Diagnostic } from '../diagnostics.ts';
 import { DirectoryLister, type WalkOptions } from './directory.ts';
 import { errnoDiagnostic, isErrno } from './errno.ts';
-import { expandPattern, filesMatching, isPattern, type Patterns } from './glob.ts';
+import type { Patterns } from './glob.ts';
 import { type Mounts, readMounts } from './mounts.ts';
 import { type FilePath, nameOf } from './path.ts';
 import { reaching } from './reach.ts';
@@ -31,13 +31,15 @@ export async function* walk(
 ): AsyncGenerator<WalkItem> {
   const mounts = readMounts();
   for (const target of targets) {
-    for (const path of resolve(target)) yield* walkTarget(path, patterns, options, mounts);
+    for (const path of await resolve(target)) yield* walkTarget(path, patterns, options, mounts);
   }
 }
 
 /** A target that exists is taken by its name; only another one is read as a pattern. */
-function resolve(target: FilePath): readonly FilePath[] {
-  if (typeof target !== 'string' || status(target) !== undefined || !isPattern(target)) return [target];
+async function resolve(target: FilePath): Promise<readonly FilePath[]> {
+  if (typeof target !== 'string' || status(target) !== undefined) return [target];
+  const { expandPattern, isPattern } = await import('./glob.ts');
+  if (!isPattern(target)) return [target];
   const matches = expandPattern(target);
   return matches.length === 0 ? [target] : withoutNested(matches);
 }
@@ -116,6 +118,7 @@ async function* matchingBatches(
   patterns: Patterns,
   lister: DirectoryLister,
 ): AsyncGenerator<FileBatch> {
+  const { filesMatching } = await import('./glob.ts');
   for await (const paths of filesMatching(root, patterns, lister)) yield { paths, named: false, shortReads: true };
 }
 
