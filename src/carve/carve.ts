@@ -1,5 +1,6 @@
 // Turns candidate headers into objects with exact bounds, in bounded work whatever the bytes are.
 // Knows bounds and overlap; neither hashes nor understands what it carves.
+import { BlockReader } from '../bytes/block-reader.ts';
 import type { Reader } from '../bytes/reader.ts';
 import { EXTENT_CEILING } from '../elf/extent.ts';
 import { REJECTED_LISTED, type RejectedCandidate, type Rejection } from './search.ts';
@@ -20,8 +21,8 @@ const OVERLAP_BYTES = 32 * 1024 * 1024;
 /** Objects without a section table have no end of their own; one source is cut off only once. */
 const CUT_OBJECTS = 64;
 /** Headers that turn out to head nothing: this many at least, and more as the source is longer. */
-const FAILURES = 400_000;
-const FAILURES_PER_MIB = 128;
+const FAILURES = 200_000;
+const FAILURES_PER_MIB = 64;
 /** Section headers read for objects that overlap others; 48 bytes of memory traffic each. */
 const OVERLAP_SECTIONS = 2_000_000;
 const DEFERRED = 1 << 17;
@@ -34,12 +35,13 @@ export function carveObjects(reader: Reader, offsets: Iterable<number>, sourceSi
   let covered = 0;
   let sections = OVERLAP_SECTIONS;
   let failures = FAILURES + FAILURES_PER_MIB * (sourceSize / (1024 * 1024));
+  const blocks = new BlockReader(reader);
   for (const offset of offsets) {
     if (failures <= 0 || sections <= 0) {
       rejects.add(offset, 'work-limit');
       continue;
     }
-    const sizing = sizeObject(reader, offset, sourceSize);
+    const sizing = sizeObject(blocks, offset, sourceSize);
     if (sizing === undefined) failures--;
     else if (typeof sizing === 'string') {
       failures--;

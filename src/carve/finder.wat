@@ -87,7 +87,7 @@
   ;; leaves in $next the address to go on from: $limit unless $capacity pairs were written.
   (func (export "find") (param $from i32) (param $limit i32) (param $end i32) (param $ceiling i64) (param $out i32) (param $capacity i32) (result i32)
     (local $at i32) (local $count i32) (local $a v128) (local $b v128) (local $c v128) (local $d v128)
-    (local $m7f v128) (local $m45 v128) (local $mask i64) (local $hit i32) (local $verdict i32)
+    (local $m7f v128) (local $m45 v128) (local $mask i64) (local $hit i32) (local $machine i32) (local $verdict i32)
     (local.set $m7f (i8x16.splat (i32.const 0x7f)))
     (local.set $m45 (i8x16.splat (i32.const 0x45)))
     (local.set $at (local.get $from))
@@ -120,7 +120,13 @@
               (local.set $hit (i32.add (local.get $at) (i32.wrap_i64 (i64.ctz (local.get $mask)))))
               (local.set $mask (i64.and (local.get $mask) (i64.sub (local.get $mask) (i64.const 1))))
               (br_if $done (i32.ge_u (local.get $hit) (local.get $limit)))
-              (if (i32.eq (i32.load (local.get $hit)) (i32.const 0x464c457f))
+              ;; Most magic is no BPF: e_machine says so before anything is called.
+              (local.set $machine (i32.load16_u offset=18 (local.get $hit)))
+              (if (i32.and
+                    (i32.eq (i32.load (local.get $hit)) (i32.const 0x464c457f))
+                    (i32.or
+                      (i32.eqz (local.get $machine))
+                      (i32.or (i32.eq (local.get $machine) (i32.const 0x00f7)) (i32.eq (local.get $machine) (i32.const 0xf700)))))
                 (then
                   (local.set $verdict (call $judge (local.get $hit) (local.get $end) (local.get $ceiling)))
                   (if (i32.ge_s (local.get $verdict) (i32.const 0))

@@ -1,9 +1,11 @@
 // Finds the ELF headers of BPF objects in bytes, a window at a time.
 // Judges headers only; how far an object goes is size.ts's question.
 
+import { BlockReader } from '../bytes/block-reader.ts';
 import type { Reader } from '../bytes/reader.ts';
 import { EXTENT_CEILING } from '../elf/extent.ts';
-import { ehdr64 } from '../elf/layouts.ts';
+import { ehdr64, shdr64 } from '../elf/layouts.ts';
+import { EI, ELFDATA, EM, SHN, SHT } from '../elf/names.ts';
 import { FINDER_WASM } from './finder.wasm.ts';
 
 /** Why bytes that carry the magic and EM_BPF are not a carvable object. The finder's verdicts 1.. come first, in its order. */
@@ -26,6 +28,8 @@ export type Rejection = (typeof REJECTIONS)[number];
 export const REJECTED_LISTED = 256;
 /** Candidates kept for each range of the source; more is a flood, and is counted as `work-limit`. */
 const CANDIDATES_PER_RANGE = 1 << 16;
+/** Headers remembered until the range is done: one every 32 bytes of a segment. */
+const HEADERS_PER_RANGE = 1 << 18;
 
 export interface RejectedCandidate {
   readonly offset: number;
@@ -95,10 +99,10 @@ export class Finder {
       this.findIn(offset, limit, length, found);
       if (last) {
         if (ended) {
-          found.end = offset + length;
+          found.endAt(offset + length);
           this.findCutHeaders(offset, limit, length, range.to, found);
         }
-        return found;
+        return found.finish(reader);
       }
       kept = Math.min(length, HEADER - 1);
       this.memory.copyWithin(INPUT, INPUT + length - kept, INPUT + length);
@@ -126,33 +130,76 @@ export class Finder {
       if (this.memory[here + 2] !== 0x4c || this.memory[here + 3] !== 0x46) continue;
       const low = this.memory[here + MACHINE_END - 2] as number;
       const high = this.memory[here + MACHINE_END - 1] as number;
-      if (low + high === 0xf7 && low * high === 0) found.reject(offset + at, 'truncated-header');
+      if (low + high === 0xf7 && low * high === 0) found.reject(offset + at, TRUNCATED_HEADER);
     }
   }
 }
 
+const WORK_LIMIT = REJECTIONS.indexOf('work-limit');
+const SECTION_NAMES_TYPE = REJECTIONS.indexOf('section-names-type');
+const TRUNCATED_HEADER = REJECTIONS.indexOf('truncated-header');
 const CEILING = BigInt(EXTENT_CEILING);
 const MACHINE_END = ehdr64.offsets.e_machine + 2;
 
-class Tally implements Candidates {
-  readonly offsets: number[] = [];
-  readonly rejected: Partial<Record<Rejection, number>> = {};
-  readonly listed: RejectedCandidate[] = [];
-  seen = 0;
-  end?: number;
+/** Gathers what one search finds; the counts are a plain array because a hostile source makes millions. */
+class Tally {
+  private offsets: number[] = [];
+  private readonly counts = new Uint32Array(REJECTIONS.length);
+  private readonly listed: RejectedCandidate[] = [];
+  private end: number | undefined;
 
   add(offset: number, verdict: number): void {
-    if (verdict !== 0) this.reject(offset, REJECTIONS[verdict - 1] as Rejection);
-    else if (this.offsets.length >= CANDIDATES_PER_RANGE) this.reject(offset, 'work-limit');
-    else {
-      this.seen++;
-      this.offsets.push(offset);
-    }
+    if (verdict !== 0) this.reject(offset, verdict - 1);
+    else if (this.offsets.length < HEADERS_PER_RANGE) this.offsets.push(offset);
+    else this.reject(offset, WORK_LIMIT);
   }
 
-  reject(offset: number, code: Rejection): void {
-    this.seen++;
-    this.rejected[code] = (this.rejected[code] ?? 0) + 1;
-    if (this.listed.length < REJECTED_LISTED) this.listed.push({ offset, code });
+  reject(offset: number, code: number): void {
+    (this.counts[code] as number)++;
+    if (this.listed.length < REJECTED_LISTED) this.listed.push({ offset, code: REJECTIONS[code] as Rejection });
   }
+
+  endAt(offset: number): void {
+    this.end = offset;
+  }
+
+  /** Settles headers whose name section lay beyond the window, and gives the result. */
+  finish(reader: Reader): Candidates {
+    if (this.offsets.length > 0) this.settle(new BlockReader(reader));
+    const { offsets, listed, end } = this;
+    const rejected: Partial<Record<Rejection, number>> = {};
+    let seen = offsets.length;
+    for (const [code, name] of REJECTIONS.entries()) {
+      const count = this.counts[code] as number;
+      if (count > 0) rejected[name] = count;
+      seen += count;
+    }
+    return end === undefined ? { offsets, seen, rejected, listed } : { offsets, seen, rejected, listed, end };
+  }
+
+  private settle(blocks: BlockReader): void {
+    const named = this.offsets.filter((offset) => {
+      const unnamed = hasNoNames(blocks, offset);
+      if (unnamed) this.reject(offset, SECTION_NAMES_TYPE);
+      return !unnamed;
+    });
+    for (const offset of named.splice(CANDIDATES_PER_RANGE)) this.reject(offset, WORK_LIMIT);
+    this.offsets = named;
+  }
+}
+
+/**
+ * Whether the header at `offset` is false for the commonest reason: the section that should hold the names is there
+ * and is no string table. Allocates nothing, so that a flood of false headers costs little more than the search.
+ */
+function hasNoNames(blocks: BlockReader, offset: number): boolean {
+  const little = blocks.u8(offset + EI.DATA) === ELFDATA.LSB;
+  const high = blocks.u32(offset + ehdr64.offsets.e_shoff + (little ? 4 : 0), little);
+  const low = blocks.u32(offset + ehdr64.offsets.e_shoff + (little ? 0 : 4), little);
+  const count = blocks.u16(offset + ehdr64.offsets.e_shnum, little);
+  const index = blocks.u16(offset + ehdr64.offsets.e_shstrndx, little);
+  if (high !== 0 || count <= 0 || index < 0 || index === SHN.XINDEX) return false;
+  if (blocks.u16(offset + ehdr64.offsets.e_machine, little) !== EM.BPF) return false;
+  const type = blocks.u32(offset + low + index * shdr64.size + shdr64.offsets.sh_type, little);
+  return type !== SHT.STRTAB && type >= 0;
 }

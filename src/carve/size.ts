@@ -1,5 +1,6 @@
 // Decides whether a header heads an object, and where that object ends.
 // Judges by tables alone: what a loader would refuse for its meaning is carved all the same.
+
 import { viewOf } from '../bytes/layout.ts';
 import { type Reader, readAt } from '../bytes/reader.ts';
 import { FormatError } from '../diagnostics.ts';

@@ -1,7 +1,6 @@
 // The command line: verbs, usage errors, and the one place where a bug is caught.
 import { createRequire } from 'node:module';
 import yargs from 'yargs';
-import { escapeText } from '../report/escape.ts';
 import { scanCommand } from './commands/scan.ts';
 import { verifyCommand } from './commands/verify.ts';
 import { EXIT, type ExitStatus, UsageError } from './exit.ts';
@@ -40,6 +39,8 @@ async function exitStatus(): Promise<ExitStatus> {
   try {
     return await main(process.argv.slice(2));
   } catch (error) {
+    // Loaded only now: its tables take longer than the rest of a --help.
+    const { escapeText } = await import('../report/escape.ts');
     if (error instanceof UsageError) {
       process.stderr.write(`bpfcarve: ${escapeText(error.message)}\nTry 'bpfcarve --help'.\n`);
       return EXIT.failed;

@@ -2,7 +2,6 @@
 import type { Argv, CommandModule } from 'yargs';
 import type { EvidenceDirectory as Evidence } from '../../evidence/evidence.ts';
 import type { ScanEvent, ScanOptions } from '../../index.ts';
-import { escapeText } from '../../report/escape.ts';
 import type { Renderer } from '../../report/style.ts';
 import { exactPaths } from '../arguments.ts';
 import { EXIT, type ExitStatus, statusOf, UsageError } from '../exit.ts';
@@ -77,7 +76,7 @@ async function runScan(args: Arguments): Promise<ExitStatus> {
     evidence?.abandon();
     interrupt.release();
   }
-  if (format !== 'text' || args.quiet) watch.printErrors();
+  if (format !== 'text' || args.quiet) await watch.printErrors();
   return statusOf(watch, { strict: args.strict, failOnFound: args.failOn === 'found' });
 }
 
@@ -179,8 +178,10 @@ class Watch {
     await this.evidence.close(await collectReport(replay(this.kept)), process.argv.slice(2));
   }
 
-  printErrors(): void {
-    for (const error of this.errors) process.stderr.write(`bpfcarve: ${error}\n`);
+  async printErrors(): Promise<void> {
+    if (this.errors.length === 0) return;
+    const { escapeText } = await import('../../report/escape.ts');
+    for (const error of this.errors) process.stderr.write(`bpfcarve: ${escapeText(error)}\n`);
   }
 
   private note(event: ScanEvent): void {
@@ -195,7 +196,7 @@ class Watch {
       case 'diagnostic':
         if (event.diagnostic.severity !== 'error') break;
         this.failed = true;
-        this.errors.push(escapeText(`${event.diagnostic.where}: ${event.diagnostic.message}`));
+        this.errors.push(`${event.diagnostic.where}: ${event.diagnostic.message}`);
         break;
       case 'summary':
         this.unreadable = event.summary.unreadable > 0;
