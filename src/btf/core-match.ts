@@ -25,9 +25,9 @@ export function matchSpec(sides: CoreSides, local: CoreSpec, candidate: number):
   if (isTypeKind(local.kind)) {
     const fits =
       local.kind === 'type_matches'
-        ? typesMatch(sides, local.root, candidate, false, MAX_DEPTH)
+        ? typesMatch(sides, local.root, candidate)
         : kindsFit(sides, sides.local.type(local.root), sides.target.type(candidate)) &&
-          typesAreCompatible(sides, local.root, candidate, MAX_DEPTH);
+          typesAreCompatible(sides, local.root, candidate);
     return fits ? new SpecBuilder(sides.target, local.kind, candidate).spec() : undefined;
   }
   return isEnumKind(local.kind) ? matchEnumerator(sides, local, candidate) : matchField(sides, local, candidate);
@@ -179,12 +179,12 @@ export function typesAreCompatible(sides: CoreSides, localId: number, targetId: 
 }
 
 /** bpf_core_types_match: as the object's author would compare them, names included. */
-function typesMatch(
+export function typesMatch(
   sides: CoreSides,
   localId: number,
   targetId: number,
-  insidePointer: boolean,
-  level: number,
+  insidePointer = false,
+  level = MAX_DEPTH,
 ): boolean {
   if (level <= 0) throw tooDeep(localId);
   let [nextLocal, nextTarget, behindPointer] = [localId, targetId, insidePointer];
