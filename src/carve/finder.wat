@@ -9,29 +9,18 @@
   ;; Where to go on after the list was full.
   (global $next (export "next") (mut i32) (i32.const 0))
 
-  (func $u16 (param $at i32) (param $big i32) (result i32)
-    (local $v i32)
-    (local.set $v (i32.load16_u (local.get $at)))
-    (if (result i32) (local.get $big)
-      (then (i32.or (i32.shl (i32.and (local.get $v) (i32.const 0xff)) (i32.const 8)) (i32.shr_u (local.get $v) (i32.const 8))))
-      (else (local.get $v))))
+  (func $swap16 (param $v i32) (result i32)
+    (i32.or (i32.shl (i32.and (local.get $v) (i32.const 0xff)) (i32.const 8)) (i32.shr_u (local.get $v) (i32.const 8))))
 
   (func $swap32 (param $v i32) (result i32)
     (i32.or
       (i32.rotl (i32.and (local.get $v) (i32.const 0x00ff00ff)) (i32.const 24))
       (i32.rotl (i32.and (local.get $v) (i32.const 0xff00ff00)) (i32.const 8))))
 
-  (func $u32 (param $at i32) (param $big i32) (result i32)
-    (local $v i32)
-    (local.set $v (i32.load (local.get $at)))
-    (if (result i32) (local.get $big) (then (call $swap32 (local.get $v))) (else (local.get $v))))
-
-  (func $u64 (param $at i32) (param $big i32) (result i64)
+  (func $swap64 (param $v i64) (result i64)
     (i64.or
-      (i64.extend_i32_u (call $u32 (i32.add (local.get $at) (i32.shl (local.get $big) (i32.const 2))) (local.get $big)))
-      (i64.shl
-        (i64.extend_i32_u (call $u32 (i32.add (local.get $at) (i32.shl (i32.eqz (local.get $big)) (i32.const 2))) (local.get $big)))
-        (i64.const 32))))
+      (i64.shl (i64.extend_i32_u (call $swap32 (i32.wrap_i64 (local.get $v)))) (i64.const 32))
+      (i64.extend_i32_u (call $swap32 (i32.wrap_i64 (i64.shr_u (local.get $v) (i64.const 32)))))))
 
   ;; The verdict on the header at $at (64 bytes are there), or -1 when it is not about BPF at all.
   (func $judge (param $at i32) (param $end i32) (param $ceiling i64) (result i32)
@@ -56,18 +45,23 @@
     (if (i32.ne (i32.load8_u offset=6 (local.get $at)) (i32.const 1))
       (then (return (select (i32.const -1) (i32.const 3) (local.get $none)))))
     (if (local.get $none)
-      (then (if (i32.ne (call $u16 (i32.add (local.get $at) (i32.const 16)) (local.get $big)) (i32.const 1))
+      (then (if (i32.ne (select (call $swap16 (i32.load16_u offset=16 (local.get $at))) (i32.load16_u offset=16 (local.get $at)) (local.get $big)) (i32.const 1))
         (then (return (i32.const -1))))))
-    (local.set $shoff (call $u64 (i32.add (local.get $at) (i32.const 40)) (local.get $big)))
+    (local.set $shoff (i64.load offset=40 (local.get $at)))
+    (local.set $shnum (i32.load16_u offset=60 (local.get $at)))
+    (local.set $shstrndx (i32.load16_u offset=62 (local.get $at)))
+    (if (local.get $big)
+      (then
+        (local.set $shoff (call $swap64 (local.get $shoff)))
+        (local.set $shnum (call $swap16 (local.get $shnum)))
+        (local.set $shstrndx (call $swap16 (local.get $shstrndx)))))
     (if (i64.eqz (local.get $shoff))
       (then (return (select (i32.const -1) (i32.const 4) (local.get $none)))))
-    (local.set $shnum (call $u16 (i32.add (local.get $at) (i32.const 60)) (local.get $big)))
     ;; Compared before the sum is made: e_shoff may be anything up to 2^64.
     (if (i64.gt_u (local.get $shoff) (local.get $ceiling))
       (then (return (select (i32.const -1) (i32.const 5) (local.get $none)))))
     (if (i64.gt_u (i64.add (local.get $shoff) (i64.extend_i32_u (i32.shl (local.get $shnum) (i32.const 6)))) (local.get $ceiling))
       (then (return (select (i32.const -1) (i32.const 5) (local.get $none)))))
-    (local.set $shstrndx (call $u16 (i32.add (local.get $at) (i32.const 62)) (local.get $big)))
     ;; Extended numbering needs section 0: left to the full measurement.
     (if (i32.or (i32.eqz (local.get $shnum)) (i32.eq (local.get $shstrndx) (i32.const 0xffff)))
       (then (return (i32.const 0))))
@@ -77,24 +71,44 @@
       (i64.add (i64.extend_i32_u (local.get $at)) (local.get $shoff))
       (i64.extend_i32_u (i32.shl (local.get $shstrndx) (i32.const 6)))))
     (if (i64.le_u (i64.add (local.get $row) (i64.const 64)) (i64.extend_i32_u (local.get $end)))
-      (then (if (i32.ne (call $u32 (i32.add (i32.wrap_i64 (local.get $row)) (i32.const 4)) (local.get $big)) (i32.const 3))
+      (then (if (i32.ne (i32.load offset=4 (i32.wrap_i64 (local.get $row))) (select (i32.const 0x03000000) (i32.const 3) (local.get $big)))
         (then (return (select (i32.const -1) (i32.const 7) (local.get $none)))))))
     (i32.const 0))
 
+  ;; Where in the 16 bytes at $at a magic begins whose e_machine may be that of BPF, or none: one bit each.
+  ;; Vectors again, so that bytes full of magic cost no loop over them.
+  (func $magics (param $at i32) (result i64)
+    (local $low v128) (local $high v128) (local $zero v128) (local $bpf v128)
+    (local.set $low (v128.load offset=18 (local.get $at)))
+    (local.set $high (v128.load offset=19 (local.get $at)))
+    (local.set $bpf (i8x16.splat (i32.const 0xf7)))
+    (i64.extend_i32_u (i8x16.bitmask
+      (v128.and
+        (v128.and
+          (v128.and
+            (i8x16.eq (v128.load (local.get $at)) (i8x16.splat (i32.const 0x7f)))
+            (i8x16.eq (v128.load offset=1 (local.get $at)) (i8x16.splat (i32.const 0x45))))
+          (v128.and
+            (i8x16.eq (v128.load offset=2 (local.get $at)) (i8x16.splat (i32.const 0x4c)))
+            (i8x16.eq (v128.load offset=3 (local.get $at)) (i8x16.splat (i32.const 0x46)))))
+        (v128.and
+          (v128.or (i8x16.eq (local.get $low) (local.get $zero)) (i8x16.eq (local.get $low) (local.get $bpf)))
+          (v128.or (i8x16.eq (local.get $high) (local.get $zero)) (i8x16.eq (local.get $high) (local.get $bpf))))))))
+
   ;; Lists (address, verdict) pairs of u32 at $out for every header that begins in [$from, $limit).
-  ;; Bytes up to $end are the source's; 80 more must be readable, whatever they are: nothing at or past
-  ;; $limit is judged. Returns the number of pairs and
-  ;; leaves in $next the address to go on from: $limit unless $capacity pairs were written.
+  ;; Bytes up to $end are the source's; 96 more must be readable, whatever they are: nothing at or past
+  ;; $limit is judged. Returns the number of pairs and leaves in $next the address to go on from: $limit
+  ;; unless $capacity pairs were written.
   (func (export "find") (param $from i32) (param $limit i32) (param $end i32) (param $ceiling i64) (param $out i32) (param $capacity i32) (result i32)
     (local $at i32) (local $count i32) (local $a v128) (local $b v128) (local $c v128) (local $d v128)
-    (local $m7f v128) (local $m45 v128) (local $mask i64) (local $hit i32) (local $machine i32) (local $verdict i32)
+    (local $m7f v128) (local $m45 v128) (local $mask i64) (local $hit i32) (local $verdict i32)
     (local.set $m7f (i8x16.splat (i32.const 0x7f)))
     (local.set $m45 (i8x16.splat (i32.const 0x45)))
     (local.set $at (local.get $from))
     (block $done
       (loop $turn
         (br_if $done (i32.ge_u (local.get $at) (local.get $limit)))
-        ;; A bit is set where the bytes are 7f 45. No function call here: engines do not inline it.
+        ;; Where the bytes are 7f 45. No function call here: engines do not inline it.
         (local.set $a (v128.and
           (i8x16.eq (v128.load (local.get $at)) (local.get $m7f))
           (i8x16.eq (v128.load offset=1 (local.get $at)) (local.get $m45))))
@@ -111,33 +125,26 @@
           (then
             (local.set $mask (i64.or
               (i64.or
-                (i64.extend_i32_u (i8x16.bitmask (local.get $a)))
-                (i64.shl (i64.extend_i32_u (i8x16.bitmask (local.get $b))) (i64.const 16)))
+                (call $magics (local.get $at))
+                (i64.shl (call $magics (i32.add (local.get $at) (i32.const 16))) (i64.const 16)))
               (i64.or
-                (i64.shl (i64.extend_i32_u (i8x16.bitmask (local.get $c))) (i64.const 32))
-                (i64.shl (i64.extend_i32_u (i8x16.bitmask (local.get $d))) (i64.const 48)))))
-            (loop $bits
-              (local.set $hit (i32.add (local.get $at) (i32.wrap_i64 (i64.ctz (local.get $mask)))))
-              (local.set $mask (i64.and (local.get $mask) (i64.sub (local.get $mask) (i64.const 1))))
-              (br_if $done (i32.ge_u (local.get $hit) (local.get $limit)))
-              ;; Most magic is no BPF: e_machine says so before anything is called.
-              (local.set $machine (i32.load16_u offset=18 (local.get $hit)))
-              (if (i32.and
-                    (i32.eq (i32.load (local.get $hit)) (i32.const 0x464c457f))
-                    (i32.or
-                      (i32.eqz (local.get $machine))
-                      (i32.or (i32.eq (local.get $machine) (i32.const 0x00f7)) (i32.eq (local.get $machine) (i32.const 0xf700)))))
-                (then
-                  (local.set $verdict (call $judge (local.get $hit) (local.get $end) (local.get $ceiling)))
-                  (if (i32.ge_s (local.get $verdict) (i32.const 0))
-                    (then
-                      (if (i32.eq (local.get $count) (local.get $capacity))
-                        (then (global.set $next (local.get $hit)) (return (local.get $count))))
-                      (i32.store (local.get $out) (local.get $hit))
-                      (i32.store offset=4 (local.get $out) (local.get $verdict))
-                      (local.set $out (i32.add (local.get $out) (i32.const 8)))
-                      (local.set $count (i32.add (local.get $count) (i32.const 1)))))))
-              (br_if $bits (i64.ne (local.get $mask) (i64.const 0))))))
+                (i64.shl (call $magics (i32.add (local.get $at) (i32.const 32))) (i64.const 32))
+                (i64.shl (call $magics (i32.add (local.get $at) (i32.const 48))) (i64.const 48)))))
+            (block $judged
+              (loop $bits
+                (br_if $judged (i64.eqz (local.get $mask)))
+                (local.set $hit (i32.add (local.get $at) (i32.wrap_i64 (i64.ctz (local.get $mask)))))
+                (local.set $mask (i64.and (local.get $mask) (i64.sub (local.get $mask) (i64.const 1))))
+                (br_if $done (i32.ge_u (local.get $hit) (local.get $limit)))
+                (local.set $verdict (call $judge (local.get $hit) (local.get $end) (local.get $ceiling)))
+                (br_if $bits (i32.lt_s (local.get $verdict) (i32.const 0)))
+                (if (i32.eq (local.get $count) (local.get $capacity))
+                  (then (global.set $next (local.get $hit)) (return (local.get $count))))
+                (i32.store (local.get $out) (local.get $hit))
+                (i32.store offset=4 (local.get $out) (local.get $verdict))
+                (local.set $out (i32.add (local.get $out) (i32.const 8)))
+                (local.set $count (i32.add (local.get $count) (i32.const 1)))
+                (br $bits)))))
         (local.set $at (i32.add (local.get $at) (i32.const 64)))
         (br $turn)))
     (global.set $next (local.get $limit))
