@@ -22,8 +22,7 @@ import { type BtfKind, type BtfType, KIND_NAMES } from './types.ts';
 const MAX_RESOLVE_STEPS = 64;
 /** Strings are cut here: identifiers end at 512 bytes and paths at 4096, but any number of types may share a huge string. */
 const MAX_STRING = 4096;
-/** Decoded types that are remembered. */
-const MAX_RECENT = 2048;
+const RECENT = 1024;
 
 export interface BtfOptions {
   /** The BTF whose ids and strings this one continues: vmlinux for a kernel module. */
@@ -48,7 +47,8 @@ export class Btf {
   readonly #strings: Uint8Array;
   readonly #firstString: number;
   readonly #alignments = new Map<number, number>();
-  readonly #recent = new Map<number, BtfType>();
+  /** The last type decoded for each `id % RECENT`: relocating and printing ask for the same ones again and again. */
+  readonly #recent: (BtfType | undefined)[] = new Array(RECENT);
   #names: NameIndex | undefined;
   #pointerSize: number | undefined;
 
@@ -87,12 +87,10 @@ export class Btf {
   type(id: number): BtfType {
     if (id === 0) return { kind: 'void', id: 0, name: '' };
     if (id < this.firstId && this.base && id > 0) return this.base.type(id);
-    const recent = this.#recent.get(id);
-    if (recent) return recent;
+    const recent = this.#recent[id % RECENT];
+    if (recent?.id === id) return recent;
     const type = decodeType(this.#view, this.#ownOffset(id), this.littleEndian, id, (offset) => this.string(offset));
-    // Relocating and printing ask for the same types again and again; a full memory starts over.
-    if (this.#recent.size >= MAX_RECENT) this.#recent.clear();
-    this.#recent.set(id, type);
+    this.#recent[id % RECENT] = type;
     return type;
   }
 
