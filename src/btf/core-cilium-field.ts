@@ -1,9 +1,10 @@
 // Where cilium/ebpf finds a field of the object in a target type (coreFindField).
-import { FormatError } from '../diagnostics.ts';
+
 import type { CoreSides } from './core-match.ts';
+import { refusal, sizeOrRefuse } from './core-refusal.ts';
 import type { CoreSpec } from './core-spec.ts';
 import type { Btf } from './decode.ts';
-import type { BtfComposite, BtfMember, BtfType } from './types.ts';
+import { type BtfComposite, type BtfMember, type BtfType, isComposite, isEnum } from './types.ts';
 
 export interface CiliumField {
   readonly type: number;
@@ -77,8 +78,7 @@ function enter(btf: Btf, into: CiliumField, member: BtfMember, isLast: boolean, 
 }
 
 function element(btf: Btf, from: CiliumField, type: number, index: number): CiliumField {
-  const size = index === 0 ? 0 : btf.sizeOf(type);
-  if (size === undefined) throw refusal(`type ${type} has no size`);
+  const size = index === 0 ? 0 : sizeOrRefuse(btf, type);
   return { ...rootOf(type), offset: (from.offset + index * size) % 2 ** 32 };
 }
 
@@ -115,8 +115,7 @@ function membersFit(sides: CoreSides, { type: ours }: CiliumField, { type: their
   const local = typeOf(sides.local, ours);
   const target = typeOf(sides.target, theirs);
   if (isComposite(local) && isComposite(target)) return true;
-  const enums = ['enum', 'enum64'];
-  const bothEnums = sides.rules.mixEnums && enums.includes(local.kind) && enums.includes(target.kind);
+  const bothEnums = sides.rules.mixEnums && isEnum(local) && isEnum(target);
   if (local.kind !== target.kind && !bothEnums) return false;
   switch (local.kind) {
     case 'array':
@@ -144,15 +143,7 @@ function typeOf(btf: Btf, id: number): BtfType {
 }
 
 function alignmentOf(type: BtfType): number {
-  const isScalar = type.kind === 'int' || type.kind === 'enum' || type.kind === 'enum64';
+  const isScalar = type.kind === 'int' || isEnum(type);
   if (!isScalar || type.size === 0) throw refusal(`a bitfield of kind ${type.kind}`);
   return type.size;
-}
-
-function isComposite(type: BtfType): type is BtfComposite {
-  return type.kind === 'struct' || type.kind === 'union';
-}
-
-function refusal(message: string): FormatError {
-  return new FormatError('core-refused', 0, message);
 }

@@ -2,12 +2,13 @@
 import { FormatError } from '../diagnostics.ts';
 import { type CiliumField, findCiliumField } from './core-cilium-field.ts';
 import { type CoreSides, typesMatch } from './core-match.ts';
+import { refusal, sizeOrRefuse } from './core-refusal.ts';
 import type { CoreResult, CoreTarget } from './core-relocate.ts';
 import type { CiliumRules } from './core-rules.ts';
 import { type CoreSpec, parseCoreSpec } from './core-spec.ts';
 import type { Btf } from './decode.ts';
 import type { CoreRecord } from './ext.ts';
-import type { BtfType } from './types.ts';
+import { type BtfType, isEnum } from './types.ts';
 
 type Fixup = Exclude<CoreResult, { outcome: 'refused' }>;
 
@@ -104,7 +105,12 @@ function typeFixup(sides: CoreSides, spec: CoreSpec, candidate: number): Fixup {
   if (!typesAreAlike(sides, spec.root, candidate)) return missing(spec);
   switch (spec.kind) {
     case 'type_size':
-      return fixed(spec, BigInt(sizeOf(sides.local, spec.root)), BigInt(sizeOf(sides.target, candidate)), true);
+      return fixed(
+        spec,
+        BigInt(sizeOrRefuse(sides.local, spec.root)),
+        BigInt(sizeOrRefuse(sides.target, candidate)),
+        true,
+      );
     case 'target_type_id':
       return fixed(spec, BigInt(spec.root), BigInt(candidate), true);
     default:
@@ -139,13 +145,18 @@ function fieldFixup(sides: CoreSides, spec: CoreSpec, candidate: number, rules: 
     case 'byte_off':
       return fixed(spec, BigInt(local.offset), BigInt(target.offset), isCertain);
     case 'byte_sz':
-      return fixed(spec, BigInt(sizeOf(sides.local, local.type)), BigInt(sizeOf(sides.target, target.type)), isCertain);
+      return fixed(
+        spec,
+        BigInt(sizeOrRefuse(sides.local, local.type)),
+        BigInt(sizeOrRefuse(sides.target, target.type)),
+        isCertain,
+      );
     case 'signed':
       return fixed(spec, signOf(sides.local, local), signOf(sides.target, target), true);
     case 'lshift_u64': {
       const shift = sides.target.littleEndian
         ? 64 - target.bitOffset - bitsOf(sides.target, target)
-        : 64 - sizeOf(sides.target, target.type) * 8 + target.bitOffset;
+        : 64 - sizeOrRefuse(sides.target, target.type) * 8 + target.bitOffset;
       return fixed(spec, 0n, BigInt.asUintN(32, BigInt(shift)), false);
     }
     case 'rshift_u64':
@@ -185,10 +196,6 @@ function isLeaf({ kind }: BtfType): boolean {
   return ['void', 'struct', 'union', 'enum', 'enum64', 'fwd', 'int'].includes(kind);
 }
 
-function isEnum(type: BtfType): type is BtfType & { kind: 'enum' | 'enum64' } {
-  return type.kind === 'enum' || type.kind === 'enum64';
-}
-
 function signOf(btf: Btf, { type }: CiliumField): bigint {
   const found = btf.type(btf.resolve(type));
   if (found.kind === 'int') return found.encoding & 1 ? 1n : 0n;
@@ -198,7 +205,7 @@ function signOf(btf: Btf, { type }: CiliumField): bigint {
 
 /** A field that became a whole one in the target still has shifts. */
 function bitsOf(btf: Btf, field: CiliumField): number {
-  return field.bitSize > 0 ? field.bitSize : sizeOf(btf, field.type) * 8;
+  return field.bitSize > 0 ? field.bitSize : sizeOrRefuse(btf, field.type) * 8;
 }
 
 function isMiss(fixup: Fixup): boolean {
@@ -247,14 +254,4 @@ function attemptGroup(group: readonly Asked[], act: () => readonly Fixup[]): rea
 
 function refusedResult(reason: string): CoreResult {
   return { outcome: 'refused', reason };
-}
-
-function sizeOf(btf: Btf, id: number): number {
-  const size = btf.sizeOf(id);
-  if (size === undefined) throw refusal(`type ${id} has no size`);
-  return size;
-}
-
-function refusal(message: string): FormatError {
-  return new FormatError('core-refused', 0, message);
 }

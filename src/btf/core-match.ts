@@ -1,10 +1,11 @@
 // Does a type of the object fit a type of the target? libbpf's three notions of it, and the search for a field.
-import { FormatError } from '../diagnostics.ts';
+import type { FormatError } from '../diagnostics.ts';
+import { refusal } from './core-refusal.ts';
 import type { CoreRules } from './core-rules.ts';
 import { type CoreAccessor, type CoreSpec, isEnumKind, isTypeKind, MAX_PATH, SpecBuilder } from './core-spec.ts';
 import type { Btf } from './decode.ts';
 import { BTF_INT } from './layouts.ts';
-import type { BtfComposite, BtfEnum, BtfEnum64, BtfType } from './types.ts';
+import { type BtfComposite, type BtfEnum, type BtfEnum64, type BtfType, isComposite, isEnum } from './types.ts';
 
 /** Both sides of one relocation. `spend` counts work and throws when a crafted type graph costs too much. */
 export interface CoreSides {
@@ -35,7 +36,7 @@ export function matchSpec(sides: CoreSides, local: CoreSpec, candidate: number):
 
 function matchEnumerator(sides: CoreSides, local: CoreSpec, candidate: number): CoreSpec | undefined {
   const target = sides.target.type(sides.target.resolve(candidate));
-  if (target.kind !== 'enum' && target.kind !== 'enum64') return undefined;
+  if (!isEnum(target)) return undefined;
   const wanted = sides.rules.essentialName(local.accessors[0]?.name ?? '');
   const index = target.values.findIndex(({ name }) => {
     sides.spend();
@@ -201,7 +202,7 @@ export function typesMatch(
         return behindPointer && target.kind === local.declares;
       case 'enum':
       case 'enum64':
-        return (target.kind === 'enum' || target.kind === 'enum64') && enumsMatch(sides, local, target);
+        return isEnum(target) && enumsMatch(sides, local, target);
       case 'struct':
       case 'union':
         if (behindPointer)
@@ -257,12 +258,7 @@ function namesMatch({ rules }: CoreSides, local: string, target: string): boolea
 
 /** btf_kind_core_compat. */
 function kindsFit({ rules }: CoreSides, local: BtfType, target: BtfType): boolean {
-  const isEnum = ({ kind }: BtfType) => kind === 'enum' || kind === 'enum64';
   return local.kind === target.kind || (rules.mixEnums && isEnum(local) && isEnum(target));
-}
-
-function isComposite(type: BtfType): type is BtfComposite {
-  return type.kind === 'struct' || type.kind === 'union';
 }
 
 function checkPath(place: SpecBuilder): void {
@@ -271,8 +267,4 @@ function checkPath(place: SpecBuilder): void {
 
 function tooDeep(id: number): FormatError {
   return refusal(`type ${id} nests deeper than ${MAX_DEPTH}`);
-}
-
-function refusal(message: string): FormatError {
-  return new FormatError('core-refused', 0, message);
 }

@@ -1,6 +1,6 @@
 // One BPF instruction after its CO-RE relocation, from raw bytes to raw bytes (libbpf: bpf_core_patch_insn).
 import { viewOf } from '../bytes/layout.ts';
-import { FormatError } from '../diagnostics.ts';
+import { refusal } from './core-refusal.ts';
 import type { CoreResult } from './core-relocate.ts';
 import type { CoreRules } from './core-rules.ts';
 
@@ -107,8 +107,4 @@ function isPlainConstant(view: DataView, little: boolean): boolean {
   const registers = view.getUint8(1);
   const source = little ? registers >> 4 : registers & 0xf;
   return source === 0 && view.getInt16(2, little) === 0 && view.getUint32(8, little) === 0;
-}
-
-function refusal(message: string): FormatError {
-  return new FormatError('core-refused', 0, message);
 }

@@ -1,6 +1,7 @@
 // CO-RE relocation as libbpf and aya do it: candidates by name, the first that fits, all that fit must agree.
 import { FormatError } from '../diagnostics.ts';
 import { type CoreSides, matchSpec } from './core-match.ts';
+import { refusal } from './core-refusal.ts';
 import type { CoreRules } from './core-rules.ts';
 import { type CoreSpec, parseCoreSpec } from './core-spec.ts';
 import { coreValue, missingValue } from './core-value.ts';
@@ -177,8 +178,4 @@ function followsSafely(local: Btf, localType: number, target: Btf, targetType: n
   if (ours.kind === 'ptr' && theirs.kind === 'ptr') return true;
   // libbpf compares the whole encoding, so a signed char passes for unsigned when it is also marked as char.
   return ours.kind === 'int' && theirs.kind === 'int' && ours.encoding !== 1 && theirs.encoding !== 1;
-}
-
-function refusal(message: string): FormatError {
-  return new FormatError('core-refused', 0, message);
 }

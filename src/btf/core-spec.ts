@@ -2,7 +2,7 @@
 import { FormatError } from '../diagnostics.ts';
 import type { Btf } from './decode.ts';
 import type { CoreRecord } from './ext.ts';
-import type { BtfArray, BtfType } from './types.ts';
+import { type BtfArray, isComposite, isEnum } from './types.ts';
 
 /** enum bpf_core_relo_kind by number, in libbpf's spelling (core_relo_kind_str). */
 export const CORE_KINDS = [
@@ -63,7 +63,8 @@ export function parseCoreSpec(btf: Btf, record: CoreRecord): CoreSpec {
   const [first = 0, ...rest] = indexes;
   const root = btf.resolve(record.type);
   if (isEnumKind(kind)) {
-    const name = enumeratorNames(btf.type(root))[first];
+    const type = btf.type(root);
+    const name = isEnum(type) ? type.values[first]?.name : undefined;
     if (name === undefined || rest.length > 0) throw malformed(record, text, 'not an enumerator');
     place.enumerator(root, first, name);
     return place.spec();
@@ -72,7 +73,7 @@ export function parseCoreSpec(btf: Btf, record: CoreRecord): CoreSpec {
   let current = root;
   for (const index of rest) {
     const type = btf.type(btf.resolve(current));
-    if (type.kind === 'struct' || type.kind === 'union') {
+    if (isComposite(type)) {
       const member = type.members[index];
       if (member === undefined) throw malformed(record, text, `${type.kind} ${type.name} has no member ${index}`);
       place.member(type.id, index, member.bitOffset, member.name);
@@ -176,7 +177,7 @@ export class SpecBuilder {
     const last = this.#accessors.at(-1);
     if (array.length > 0 || last?.name === undefined) return false;
     const parent = this.#btf.type(last.type);
-    return (parent.kind === 'struct' || parent.kind === 'union') && last.index === parent.members.length - 1;
+    return isComposite(parent) && last.index === parent.members.length - 1;
   }
 
   get depth(): number {
@@ -194,13 +195,9 @@ export class SpecBuilder {
   }
 }
 
-export function enumeratorNames(type: BtfType): readonly string[] {
-  return type.kind === 'enum' || type.kind === 'enum64' ? type.values.map(({ name }) => name) : [];
-}
-
 function enumeratorValue(btf: Btf, { type, index }: CoreAccessor): string {
   const found = btf.type(type);
-  return found.kind === 'enum' || found.kind === 'enum64' ? String(found.values[index]?.value) : '?';
+  return isEnum(found) ? String(found.values[index]?.value) : '?';
 }
 
 /** The text comes from the object: digits and colons only, so that nothing is read as a number that libbpf would not. */

@@ -1,10 +1,10 @@
 // The number a CO-RE relocation stands for, given a place in some BTF (libbpf: bpf_core_calc_relo).
-import { FormatError } from '../diagnostics.ts';
+import { refusal, sizeOrRefuse } from './core-refusal.ts';
 import type { CoreRules } from './core-rules.ts';
 import { type CoreSpec, isEnumKind, isTypeKind } from './core-spec.ts';
 import type { Btf } from './decode.ts';
 import { BTF_INT } from './layouts.ts';
-import type { BtfMember, BtfType } from './types.ts';
+import { type BtfMember, type BtfType, isComposite, isEnum } from './types.ts';
 
 export interface CoreValue {
   readonly value: bigint;
@@ -26,7 +26,7 @@ export function coreValue(btf: Btf, spec: CoreSpec, rules: CoreRules): CoreValue
   if (last === undefined) throw refusal('a field without a path');
   if (last.name === undefined) return elementValue(btf, spec, last.type, rules);
   const parent = btf.type(last.type);
-  const member = parent.kind === 'struct' || parent.kind === 'union' ? parent.members[last.index] : undefined;
+  const member = isComposite(parent) ? parent.members[last.index] : undefined;
   if (member === undefined) throw refusal(`type ${last.type} has no member ${last.index}`);
   return member.bitSize > 0 ? bitfieldValue(btf, spec, member, rules) : fieldValue(btf, spec, member, rules);
 }
@@ -56,7 +56,7 @@ function typeValue(btf: Btf, spec: CoreSpec): CoreValue {
       // Linking renumbers types, so what the instruction holds proves nothing.
       return { value: BigInt(spec.root), certain: false };
     case 'type_size':
-      return { value: BigInt(sizeOf(btf, spec.root)), certain: true };
+      return { value: BigInt(sizeOrRefuse(btf, spec.root)), certain: true };
     default:
       return { value: 1n, certain: true };
   }
@@ -76,7 +76,7 @@ function enumValue(btf: Btf, spec: CoreSpec, rules: CoreRules): CoreValue {
 }
 
 function elementValue(btf: Btf, spec: CoreSpec, type: number, rules: CoreRules): CoreValue {
-  const size = sizeOf(btf, type);
+  const size = sizeOrRefuse(btf, type);
   switch (spec.kind) {
     case 'byte_off':
       return { value: byteOffset(spec), certain: true, access: accessOf(btf, type, rules) };
@@ -89,7 +89,7 @@ function elementValue(btf: Btf, spec: CoreSpec, type: number, rules: CoreRules):
 
 function fieldValue(btf: Btf, spec: CoreSpec, member: BtfMember, rules: CoreRules): CoreValue {
   const type = btf.type(btf.resolve(member.type));
-  const size = sizeOf(btf, type.id);
+  const size = sizeOrRefuse(btf, type.id);
   switch (spec.kind) {
     case 'byte_off':
       return { value: byteOffset(spec), certain: true, access: accessOf(btf, type.id, rules) };
@@ -116,7 +116,7 @@ function fieldValue(btf: Btf, spec: CoreSpec, member: BtfMember, rules: CoreRule
 function bitfieldValue(btf: Btf, spec: CoreSpec, { type, bitSize }: BtfMember, rules: CoreRules): CoreValue {
   const { bitOffset } = spec;
   const declared = btf.type(btf.resolve(type));
-  let size = sizeOf(btf, declared.id);
+  let size = sizeOrRefuse(btf, declared.id);
   if (size === 0) throw refusal('a bitfield of a type of size 0');
   const alignedDown = () => Math.floor(bitOffset / 8 / size) * size;
   let offset = alignedDown();
@@ -151,12 +151,12 @@ function accessOf(btf: Btf, type: number, rules: CoreRules): { size: number; typ
     for (let depth = 0; element.kind === 'array' && depth < 32; depth++)
       element = btf.type(btf.resolve(element.element));
   }
-  return { size: sizeOf(btf, element.id), type };
+  return { size: sizeOrRefuse(btf, element.id), type };
 }
 
 function signedness(type: BtfType, rules: CoreRules): bigint {
   if (type.kind === 'int') return type.encoding & BTF_INT.SIGNED ? 1n : 0n;
-  if (type.kind === 'enum' || type.kind === 'enum64') return rules.enumsAreSigned || type.signed ? 1n : 0n;
+  if (isEnum(type)) return rules.enumsAreSigned || type.signed ? 1n : 0n;
   return 0n;
 }
 
@@ -166,14 +166,4 @@ function byteOffset(spec: CoreSpec): bigint {
 
 function unsigned(value: bigint, rules: CoreRules): bigint {
   return BigInt.asUintN(rules.wideValues ? 64 : 32, value);
-}
-
-function sizeOf(btf: Btf, id: number): number {
-  const size = btf.sizeOf(id);
-  if (size === undefined) throw refusal(`type ${id} has no size`);
-  return size;
-}
-
-function refusal(message: string): FormatError {
-  return new FormatError('core-refused', 0, message);
 }

@@ -1,5 +1,5 @@
 // Names as a C file can have them: each once in its name space, later ones with `___2`, `___3` after them.
-import type { BtfType } from './types.ts';
+import { type BtfType, isEnum } from './types.ts';
 
 export class CNames {
   /** struct, union and enum tags. */
@@ -26,7 +26,7 @@ export class CNames {
 
 /** Declarations may repeat, and mean the definition of that very name. */
 function declaresOnly(type: BtfType): boolean {
-  return type.kind === 'fwd' || ((type.kind === 'enum' || type.kind === 'enum64') && type.values.length === 0);
+  return type.kind === 'fwd' || (isEnum(type) && type.values.length === 0);
 }
 
 function unique(taken: Map<string, number>, name: string): string {

@@ -1,7 +1,7 @@
 // In which order definitions must stand so that C accepts them.
 import { attempt, type Diagnostic, FormatError } from '../diagnostics.ts';
 import type { Btf } from './decode.ts';
-import type { BtfType } from './types.ts';
+import { type BtfType, isComposite } from './types.ts';
 
 const ORDERING = 1;
 const ORDERED = 2;
@@ -45,7 +45,7 @@ export class DefinitionOrder {
       throw new FormatError('btf-depth', 0, 'the types refer to each other too often to be ordered');
     const type = this.#btf.type(id);
     if (this.#states[id] === ORDERING) {
-      if ((type.kind === 'struct' || type.kind === 'union') && behindPointer && type.name !== '') return false;
+      if (isComposite(type) && behindPointer && type.name !== '') return false;
       throw new FormatError('btf-cycle', 0, `type ${id} contains itself`);
     }
     return this.#visitKind(type, behindPointer, depth + 1);

@@ -173,3 +173,11 @@ export const KIND_NAMES: readonly BtfKind[] = [
   'type_tag',
   'enum64',
 ];
+
+export function isComposite(type: BtfType): type is BtfComposite {
+  return type.kind === 'struct' || type.kind === 'union';
+}
+
+export function isEnum(type: BtfType): type is BtfEnum | BtfEnum64 {
+  return type.kind === 'enum' || type.kind === 'enum64';
+}
