@@ -1,6 +1,7 @@
 // The command line: verbs, usage errors, and the one place where a bug is caught.
 import { createRequire } from 'node:module';
 import yargs from 'yargs';
+import { protectDashes } from './arguments.ts';
 import { scanCommand } from './commands/scan.ts';
 import { verifyCommand } from './commands/verify.ts';
 import { EXIT, type ExitStatus, UsageError } from './exit.ts';
@@ -12,7 +13,7 @@ async function main(argv: readonly string[]): Promise<ExitStatus> {
   const finish = (result: ExitStatus) => {
     status = result;
   };
-  await yargs([...argv])
+  await yargs(protectDashes(argv))
     .scriptName('bpfcarve')
     .usage('$0 VERB [TARGET...]\n\nFinds the eBPF objects inside executables, libraries and any other file.')
     .command(scanCommand(finish))

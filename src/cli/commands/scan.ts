@@ -4,7 +4,7 @@ import type { EvidenceDirectory as Evidence } from '../../evidence/evidence.ts';
 import type { ScanEvent, ScanOptions } from '../../index.ts';
 import type { Renderer } from '../../report/style.ts';
 import { exactPaths } from '../arguments.ts';
-import { EXIT, type ExitStatus, statusOf, UsageError } from '../exit.ts';
+import { EXIT, type ExitStatus, type Outcome, statusOf, UsageError } from '../exit.ts';
 import { byteCount, type Format, formatOf, outputOptions, positiveInteger, styleOf } from '../options.ts';
 import { type Output, openOutput } from '../output.ts';
 import { startProgress } from '../progress.ts';
@@ -56,7 +56,7 @@ async function runScan(args: Arguments): Promise<ExitStatus> {
     throw new UsageError('scan: name what to scan: a file, a directory, a glob, or - for standard input');
   const format = formatOf(args);
   const { scan } = await import('../../index.ts');
-  const output = await openOutput(args.output);
+  const output = await openOutput(args.output, format !== 'ndjson');
   const evidence = await openEvidence(args.dump);
   const interrupt = interruptible();
   const progress = await startProgress(args.progress && !args.quiet && !(format === 'ndjson' && process.stdout.isTTY));
@@ -76,8 +76,11 @@ async function runScan(args: Arguments): Promise<ExitStatus> {
     evidence?.abandon();
     interrupt.release();
   }
-  if (format !== 'text' || args.quiet) await watch.printErrors();
-  return statusOf(watch, { strict: args.strict, failOnFound: args.failOn === 'found' });
+  if (format !== 'text' || args.quiet || process.stdout.isTTY !== true) await watch.printErrors();
+  return statusOf(
+    { ...watch.outcome, interrupted: watch.stopped && interrupt.signal.reason === INTERRUPTED },
+    { strict: args.strict, failOnFound: args.failOn === 'found' },
+  );
 }
 
 function scanOptions(args: Arguments, evidence: Evidence | undefined): ScanOptions {
@@ -119,6 +122,8 @@ async function print(pieces: AsyncIterable<string>, output: Output, onReaderGone
   }
 }
 
+const INTERRUPTED = 'interrupted';
+
 interface Interrupt {
   readonly signal: AbortSignal;
   abort(): void;
@@ -130,7 +135,7 @@ function interruptible(): Interrupt {
   const controller = new AbortController();
   const stop = () => {
     if (controller.signal.aborted) process.exit(EXIT.interrupted);
-    controller.abort('interrupted');
+    controller.abort(INTERRUPTED);
   };
   process.on('SIGINT', stop);
   process.on('SIGTERM', stop);
@@ -146,10 +151,11 @@ function interruptible(): Interrupt {
 
 /** Looks at every event on its way to the report: for the dump, the progress and the exit status. */
 class Watch {
-  failed = false;
-  interrupted = false;
-  found = false;
-  unreadable = false;
+  /** The scan ended early. */
+  stopped = false;
+  private failed = false;
+  private found = false;
+  private unreadable = false;
   private readonly evidence: Evidence | undefined;
   private readonly progress: (event: ScanEvent) => void;
   private readonly quietly: () => void;
@@ -170,6 +176,11 @@ class Watch {
       if (event.event === 'summary') this.quietly();
       yield event;
     }
+  }
+
+  get outcome(): Omit<Outcome, 'interrupted'> {
+    const { failed, found, unreadable } = this;
+    return { failed, found, unreadable };
   }
 
   async closeEvidence(): Promise<void> {
@@ -200,7 +211,7 @@ class Watch {
         break;
       case 'summary':
         this.unreadable = event.summary.unreadable > 0;
-        this.interrupted = event.summary.interrupted === true && !process.stdout.destroyed;
+        this.stopped = event.summary.interrupted === true;
         break;
       default:
         break;
