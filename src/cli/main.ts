@@ -22,12 +22,12 @@ async function main(argv: readonly string[]): Promise<ExitStatus> {
     .alias('h', 'help')
     .parserConfiguration({
       'camel-case-expansion': true,
-      'duplicate-arguments-array': false,
       'parse-positional-numbers': false,
       'populate--': false,
     })
     .wrap(Math.min(110, process.stderr.columns ?? 110))
     .strict()
+    .check(refuseRepeated)
     .exitProcess(false)
     .fail((message, error) => {
       throw error ?? new UsageError(message);
@@ -35,6 +35,17 @@ async function main(argv: readonly string[]): Promise<ExitStatus> {
     .parseAsync();
   return status;
 }
+
+/** Of two contradicting values neither is what was meant. */
+function refuseRepeated(args: Readonly<Record<string, unknown>>): true {
+  for (const [name, value] of Object.entries(args)) {
+    if (Array.isArray(value) && !REPEATABLE.has(name))
+      throw new UsageError(`${name.length === 1 ? '-' : '--'}${name} was given more than once`);
+  }
+  return true;
+}
+
+const REPEATABLE = new Set(['_', 'targets', 'include', 'exclude']);
 
 async function exitStatus(): Promise<ExitStatus> {
   try {
