@@ -32,7 +32,7 @@ export function patchInstruction(insn: Uint8Array, little: boolean, result: Patc
   const code = insn[0] ?? 0;
   const length = code === LD_IMM64 ? 16 : 8;
   if (insn.length < length) throw refusal(`instruction of ${insn.length} bytes, ${length} needed`);
-  const patched = insn.slice(0, length);
+  const patched = new Uint8Array(insn.subarray(0, length));
   if (result.outcome === 'poison') return poison(patched, little, rules);
   const view = viewOf(patched);
   switch (code & 7) {

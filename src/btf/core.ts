@@ -42,7 +42,7 @@ export function describeCoreRelocation(
   btf: Btf,
   record: CoreRecord,
   diagnostics: Diagnostic[],
-  relocator?: CoreRelocator,
+  relocator?: Pick<CoreRelocator, 'relocate'>,
 ): CoreRelocation {
   const where = `CO-RE relocation of instruction ${record.insnOffset / 8}`;
   const local = attempt(diagnostics, where, () => parseCoreSpec(btf, record));

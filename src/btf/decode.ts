@@ -179,10 +179,10 @@ export class Btf {
   }
 
   #sizeOfLong(): number | undefined {
-    for (let id = this.firstId; id <= this.count; id++) {
-      if (this.kindNumber(id) !== BTF_KIND.INT) continue;
-      const size = this.word(id, 2);
-      if ((size === 4 || size === 8) && LONG_NAMES.has(readableName(this, id))) return size;
+    for (const name of LONG_NAMES) {
+      const id = this.byName(name, ['int']);
+      const size = id === undefined ? undefined : this.word(id, 2);
+      if (size === 4 || size === 8) return size;
     }
     return undefined;
   }
@@ -293,24 +293,20 @@ function warning(code: string, message: string): Diagnostic {
   return { severity: 'warning', code, where: 'BTF', message };
 }
 
-const LONG_NAMES = new Set([
-  'long',
+/** The spellings of compilers, the usual ones first. */
+const LONG_NAMES = [
+  'long unsigned int',
   'long int',
-  'int long',
   'unsigned long',
+  'long',
+  'int long',
   'long unsigned',
   'unsigned long int',
   'unsigned int long',
-  'long unsigned int',
   'long int unsigned',
   'int unsigned long',
   'int long unsigned',
-]);
-
-function readableName(btf: Btf, id: number): string {
-  const offset = btf.word(id, 0);
-  return offset < btf.stringsEnd ? btf.string(offset) : '';
-}
+];
 
 function isModifier(kind: number): boolean {
   return (kind >= BTF_KIND.TYPEDEF && kind <= BTF_KIND.RESTRICT) || kind === BTF_KIND.TYPE_TAG;

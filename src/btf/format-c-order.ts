@@ -6,7 +6,7 @@ import { type BtfType, isComposite } from './types.ts';
 const ORDERING = 1;
 const ORDERED = 2;
 /** Types inside each other; anonymous structs and prototypes count, what is behind a pointer and named does not. */
-const MAX_DEPTH = 256;
+const MAX_DEPTH = 64;
 /** Steps over the whole BTF; a kernel takes about four for each of its types. */
 const STEPS_PER_TYPE = 64;
 const MIN_STEPS = 1_000_000;

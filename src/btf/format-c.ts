@@ -25,18 +25,27 @@ const TAIL = `#ifndef BPF_NO_PRESERVE_ACCESS_INDEX
 const WORK_PER_TYPE = 64;
 const MIN_WORK = 1_000_000;
 /** Prototypes and anonymous structs inside each other. */
-const MAX_DEPTH = 256;
+const MAX_DEPTH = 64;
+
+/** Failures after which the types are taken for no C at all. */
+const MAX_FAILURES = 1000;
 
 /** Pieces of text, one definition or declaration each. A type that C cannot express is left out, with a diagnostic. */
 export function* formatC(btf: Btf, diagnostics: Diagnostic[] = []): Generator<string> {
   yield HEAD;
   const order = new DefinitionOrder(btf);
   const writer = new DefinitionWriter(btf);
-  for (let id = btf.firstId; id <= btf.count; id++) {
-    for (const definition of order.definitionsFor(id, diagnostics)) {
-      yield* attempt(diagnostics, `BTF type ${definition}`, () => writer.define(definition)) ?? [];
+  const failures: Diagnostic[] = [];
+  for (let id = btf.firstId; id <= btf.count && failures.length < MAX_FAILURES; id++) {
+    for (const definition of order.definitionsFor(id, failures)) {
+      yield* attempt(failures, `BTF type ${definition}`, () => writer.define(definition)) ?? [];
     }
   }
+  if (failures.length >= MAX_FAILURES) {
+    const message = `${failures.length} types cannot be written in C, the rest is left out`;
+    failures.push({ severity: 'warning', code: 'btf-c', where: 'BTF', message });
+  }
+  diagnostics.push(...failures);
   yield TAIL;
 }
 

@@ -31,6 +31,10 @@ test.each<[string, (build: BtfBuilder) => number]>([
   expect(nameOf(fill)).toBe(name);
 });
 
-test('a type that refers to itself is cut', () => {
-  expect(nameOf((build) => build.ptr(1))).toContain('…');
+test.each<[string, (build: BtfBuilder) => number]>([
+  ['pointer', (build) => build.ptr(1)],
+  ['variable', (build) => build.var('v', 1)],
+  ['prototype', (build) => build.funcProto(1, new Array(20).fill(['p', 1]))],
+])('a %s that refers to itself is cut', (_kind, fill) => {
+  expect(nameOf(fill)).toContain('…');
 });
