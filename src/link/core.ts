@@ -1,0 +1,112 @@
+// The code of an object's functions after CO-RE relocation, for loaders that relocate each function before they link.
+
+import { patchInstruction } from '../btf/core-patch.ts';
+import { CoreRelocator, type CoreResult } from '../btf/core-relocate.ts';
+import type { CoreRules } from '../btf/core-rules.ts';
+import type { Btf } from '../btf/decode.ts';
+import type { BtfExt, CoreRecord } from '../btf/ext.ts';
+import { FormatError } from '../diagnostics.ts';
+import { SLOT_SIZE } from '../insn/slots.ts';
+import { FunctionIndex } from '../object/function-index.ts';
+import type { BpfObject } from '../object/open.ts';
+import type { BpfFunction } from '../object/programs.ts';
+import type { Kernel } from './kernel.ts';
+import { type Evidence, refuse } from './loader.ts';
+
+/** A record and the slot of the function it is about. */
+export interface PlacedRecord {
+  readonly function: BpfFunction;
+  readonly slot: number;
+  readonly record: CoreRecord;
+}
+
+/** Every record that lies in a function, in file order; those in leftovers of overridden functions do not. */
+export function placeRecords(object: BpfObject, functions: readonly BpfFunction[] = object.functions): PlacedRecord[] {
+  const { btf, btfExt, elf } = object;
+  if (btf === undefined || btfExt === undefined) return [];
+  const index = new FunctionIndex(functions);
+  return btfExt.coreRelocations.flatMap(({ name, records }) => {
+    const section = elf.section(btf.string(name));
+    if (section === undefined) return [];
+    return records.flatMap((record) => {
+      const home = index.containing(section.index, record.insnOffset);
+      return home ? [{ function: home, slot: (record.insnOffset - home.offset) / SLOT_SIZE, record }] : [];
+    });
+  });
+}
+
+export class CoreCode {
+  readonly #object: BpfObject;
+  readonly #kernel: Kernel;
+  readonly #rules: CoreRules;
+  readonly #records: readonly PlacedRecord[];
+  /** By index of the function. */
+  readonly #affected: ReadonlySet<number>;
+  #patched: ReadonlyMap<number, Uint8Array | FormatError> | undefined;
+
+  constructor(object: BpfObject, kernel: Kernel, rules: CoreRules, functions = object.functions) {
+    this.#object = object;
+    this.#kernel = kernel;
+    this.#rules = rules;
+    this.#records = placeRecords(object, functions);
+    this.#affected = new Set(this.#records.map((each) => each.function.index));
+  }
+
+  /** @throws Unlinkable, FormatError where the loader gives up on this function. */
+  of(each: BpfFunction, evidence: Evidence): Uint8Array {
+    if (!this.#affected.has(each.index)) return each.code;
+    const kernel = this.#kernel.btf(evidence);
+    if (!this.#rules.mixEnums && this.#kernel.hasEnum64(evidence) && this.#rules.checkLocal) {
+      throw refuse('the BTF of the kernel has 64-bit enums, which this loader cannot read');
+    }
+    this.#patched ??= this.#patchAll(kernel);
+    const code = this.#patched.get(each.index);
+    if (code instanceof FormatError) throw code;
+    return code ?? each.code;
+  }
+
+  /** In file order, whichever functions are asked for: what an earlier record rules out is no candidate for a later one. */
+  #patchAll(kernel: Btf): Map<number, Uint8Array | FormatError> {
+    const { btf, elf } = this.#object;
+    const patched = new Map<number, Uint8Array | FormatError>();
+    if (btf === undefined) return patched;
+    const relocator = new CoreRelocator(
+      btf,
+      { kernel, modules: this.#kernel.modules.map((each) => each.btf) },
+      this.#rules,
+    );
+    for (const { function: home, slot, record } of this.#records) {
+      const result = relocator.relocate(record);
+      const code = patched.get(home.index) ?? new Uint8Array(home.code);
+      if (code instanceof FormatError) continue;
+      patched.set(home.index, this.#patch(code, slot, result, elf.littleEndian) ?? code);
+    }
+    return patched;
+  }
+
+  #patch(code: Uint8Array, slot: number, result: CoreResult, little: boolean): FormatError | undefined {
+    const at = slot * SLOT_SIZE;
+    if (result.outcome === 'refused') return new FormatError('core-refused', at, result.reason);
+    if (!Number.isInteger(slot)) return new FormatError('core-refused', at, `no instruction begins at byte ${at}`);
+    try {
+      code.set(patchInstruction(code.subarray(at, at + 2 * SLOT_SIZE), little, result, this.#rules), at);
+      return undefined;
+    } catch (error) {
+      if (error instanceof FormatError) return error;
+      throw error;
+    }
+  }
+}
+
+/** Loaders go on without a `.BTF.ext` that they cannot read; whether they could read this one is not known. */
+export function checkBtfExt(object: BpfObject): void {
+  const section = object.elf.section('.BTF.ext');
+  if (section === undefined || section.size === 0) return;
+  const problems = describeProblems(object.btfExt);
+  if (problems !== undefined) throw refuse(`its CO-RE relocations are not all readable: ${problems}`);
+}
+
+function describeProblems(ext: BtfExt | undefined): string | undefined {
+  if (ext === undefined) return 'no valid .BTF.ext';
+  return ext.diagnostics.find(({ where }) => where.includes('CO-RE'))?.message;
+}
