@@ -2,10 +2,9 @@
 import type { Btf } from '../btf/decode.ts';
 import type { BtfMember } from '../btf/types.ts';
 import { FormatError } from '../diagnostics.ts';
-import type { ElfFile, ElfSection, ElfSymbol } from '../elf/file.ts';
 import type { DiagnosticLog } from '../elf/log.ts';
 import { mapTypeName } from './map-types.ts';
-import { type MapDefinition, type MapInput, type UnplacedMap, variablesOf } from './maps.ts';
+import { filledIn, type MapDefinition, type MapInput, type UnplacedMap, variablesOf } from './maps.ts';
 
 /** Variables in `.maps` by offset: with their definition where the BTF has one, by name alone otherwise. */
 export function* readDefinedMaps({ elf, btf, log }: MapInput): Generator<UnplacedMap> {
@@ -14,7 +13,7 @@ export function* readDefinedMaps({ elf, btf, log }: MapInput): Generator<Unplace
   const variables = variablesOf(elf, section);
   const structs = btf === undefined ? new Map<string, number>() : structsOf(btf, log);
   const definitions = new Map<number, Definition>();
-  const initial = initialValues(elf, section, variables);
+  const filled = filledIn(elf, section, variables);
   for (const symbol of variables) {
     const struct = structs.get(symbol.name);
     const { definition, valuesAt } = btf === undefined ? EMPTY : define(btf, struct, definitions, symbol.name, log);
@@ -23,9 +22,9 @@ export function* readDefinedMaps({ elf, btf, log }: MapInput): Generator<Unplace
       origin: 'defined',
       sectionIndex: section.index,
       offset: symbol.value,
-      initialValues: (initial.get(symbol.index) ?? []).map(({ at, name }) => ({
-        slot: Math.floor((at - (valuesAt ?? 0)) / POINTER_SIZE),
-        name,
+      initialValues: (filled.get(symbol.index) ?? []).map((value) => ({
+        ...value,
+        slot: Math.floor((value.offset - (valuesAt ?? 0)) / POINTER_SIZE),
       })),
       ...definition,
     };
@@ -179,27 +178,4 @@ function sizeOf(btf: Btf, id: number): number {
   const size = btf.sizeOf(id);
   if (size === undefined) throw new FormatError('map-member', 0, `type ${id} has no size`);
   return size;
-}
-
-interface Filled {
-  /** Bytes from the start of the variable. */
-  readonly at: number;
-  readonly name: string;
-}
-
-/** By symbol index: what the relocations of `.maps` put into the variables. */
-function initialValues(elf: ElfFile, section: ElfSection, variables: readonly ElfSymbol[]): Map<number, Filled[]> {
-  const filled = new Map<number, Filled[]>();
-  const relocations = elf.relocationSections(section).flatMap((from) => elf.relocations(from));
-  let current = 0;
-  for (const { offset, symbol } of [...relocations].sort((a, b) => a.offset - b.offset)) {
-    while ((variables[current + 1]?.value ?? Number.POSITIVE_INFINITY) <= offset) current++;
-    const variable = variables[current];
-    const name = elf.symbols[symbol]?.name;
-    if (variable === undefined || name === undefined || offset < variable.value) continue;
-    const values = filled.get(variable.index) ?? [];
-    values.push({ at: offset - variable.value, name });
-    filled.set(variable.index, values);
-  }
-  return filled;
 }

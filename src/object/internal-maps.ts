@@ -4,7 +4,7 @@ import type { Btf } from '../btf/decode.ts';
 import type { ElfSection } from '../elf/file.ts';
 import type { DiagnosticLog } from '../elf/log.ts';
 import { SHT } from '../elf/names.ts';
-import { type MapDefinition, type MapInput, type UnplacedMap, variablesOf } from './maps.ts';
+import { filledIn, type MapDefinition, type MapInput, type UnplacedMap, variablesOf } from './maps.ts';
 
 const BPF_F_RDONLY_PROG = 0x80;
 const BPF_F_MMAPABLE = 0x400;
@@ -64,11 +64,16 @@ function dataArray(valueSize: number, flags: number, { valueType, isMapped }: Da
   return {
     type: 'array',
     keySize: 4,
-    valueSize,
+    ...sizedValue(valueSize),
     maxEntries: 1,
     flags: flags | (isMapped ? BPF_F_MMAPABLE : 0),
     ...(valueType !== undefined && { valueType }),
   };
+}
+
+/** Absent when the object claims more than any number can say. */
+function sizedValue(size: number): Pick<MapDefinition, 'valueSize'> {
+  return Number.isFinite(size) ? { valueSize: size } : {};
 }
 
 function readDataType(btf: Btf | undefined, section: string, log: DiagnosticLog): DataType {
@@ -92,7 +97,9 @@ export function* readStructOpsMaps({ elf, btf, log }: MapInput): Generator<Unpla
   for (const section of elf.sections) {
     const flags = STRUCT_OPS_SECTIONS.get(section.name.replace('?', ''));
     if (section.type !== SHT.PROGBITS || flags === undefined) continue;
-    for (const symbol of variablesOf(elf, section)) {
+    const variables = variablesOf(elf, section);
+    const filled = filledIn(elf, section, variables);
+    for (const symbol of variables) {
       const where = `struct_ops ${JSON.stringify(symbol.name)}`;
       const valueType = btf && log.attempt(where, () => typeOfVariable(btf, symbol.name));
       yield {
@@ -100,10 +107,10 @@ export function* readStructOpsMaps({ elf, btf, log }: MapInput): Generator<Unpla
         origin: 'struct_ops',
         sectionIndex: section.index,
         offset: symbol.value,
-        initialValues: [],
+        initialValues: filled.get(symbol.index) ?? [],
         type: 'struct_ops',
         keySize: 4,
-        valueSize: symbol.size,
+        ...sizedValue(symbol.size),
         maxEntries: 1,
         flags,
         ...(valueType !== undefined && { valueType }),

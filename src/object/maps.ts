@@ -31,10 +31,13 @@ export interface MapDefinition {
   readonly inner?: MapDefinition;
 }
 
-/** An element that the object fills in: a map for maps of maps, a program for program arrays. */
+/** What the object itself puts into a map: maps into maps of maps, programs into program arrays and struct_ops. */
 export interface InitialValue {
-  readonly slot: number;
-  /** Name of the symbol. */
+  /** Bytes from the start of the map's variable. */
+  readonly offset: number;
+  /** Key of the element; absent for struct_ops, where `offset` leads to a member. */
+  readonly slot?: number;
+  /** Name of the map or program. */
   readonly name: string;
 }
 
@@ -78,4 +81,30 @@ export function variablesOf(elf: ElfFile, section: ElfSection): ElfSymbol[] {
     .symbolsIn(section)
     .filter((symbol) => symbol.name !== '' && isVariable(symbol))
     .sort((a, b) => a.value - b.value || a.index - b.index);
+}
+
+/** What the relocations of a section put into its variables (as `variablesOf` has them), by symbol index. */
+export function filledIn(
+  elf: ElfFile,
+  section: ElfSection,
+  variables: readonly ElfSymbol[],
+): Map<number, InitialValue[]> {
+  const filled = new Map<number, InitialValue[]>();
+  const relocations = elf.relocationSections(section).flatMap((from) => elf.relocations(from));
+  let current = 0;
+  for (const relocation of relocations.sort((a, b) => a.offset - b.offset)) {
+    const { offset } = relocation;
+    while (current + 1 < variables.length && (variables[current + 1]?.value ?? 0) <= offset) current++;
+    const variable = variables[current];
+    const name = elf.symbols[relocation.symbol]?.name;
+    if (variable === undefined || name === undefined || !isWithin(offset, variable)) continue;
+    const values = filled.get(variable.index) ?? [];
+    values.push({ offset: offset - variable.value, name });
+    filled.set(variable.index, values);
+  }
+  return filled;
+}
+
+function isWithin(offset: number, { value, size }: ElfSymbol): boolean {
+  return offset >= value && offset < value + size;
 }

@@ -12,6 +12,7 @@ import { type BpfExtern, readExterns } from './externs.ts';
 import { FunctionIndex } from './function-index.ts';
 import { type BpfMap, readMaps } from './maps.ts';
 import { type BpfFunction, type BpfProgram, readFunctions } from './programs.ts';
+import { type Reach, readReach } from './reach.ts';
 import { type BpfRelocation, readRelocations } from './relocations.ts';
 
 export interface BpfObject {
@@ -34,6 +35,8 @@ export interface BpfObject {
   readonly relocations: readonly (readonly BpfRelocation[])[];
   /** For each function, what its own code uses. */
   readonly uses: readonly CodeUses[];
+  /** For each program, by its place in `functions`: its subprograms in link order, and what all of that code uses. */
+  readonly reach: ReadonlyMap<number, Reach>;
   readonly diagnostics: readonly Diagnostic[];
 }
 
@@ -74,6 +77,7 @@ export function openObject(bytes: Uint8Array): BpfObject {
     externs,
     relocations,
     uses,
+    reach: readReach(programs, uses, log),
     diagnostics: log.diagnostics,
   };
 }

@@ -1,5 +1,7 @@
 // Which subprograms a program pulls in, and what all of that code uses together.
+import type { DiagnosticLog } from '../elf/log.ts';
 import type { CodeUses } from './code.ts';
+import type { BpfProgram } from './programs.ts';
 
 export interface Reach {
   /** Places in `BpfObject.functions`, without the program itself, in the order libbpf appends them: at first call, depth first. */
@@ -14,12 +16,30 @@ export interface Reach {
 /** Thousands of programs that share thousands of subprograms cost their product: this many visits are made for an object. */
 export const REACH_BUDGET = 1 << 20;
 
-export interface Budget {
+interface Budget {
   left: number;
 }
 
-/** What the program at `start` of `BpfObject.functions` needs; `undefined` when the budget is used up. */
-export function reachOf(start: number, uses: readonly CodeUses[], budget: Budget): Reach | undefined {
+/** What each program needs, by its place in `BpfObject.functions`. Those that the budget does not cover are absent. */
+export function readReach(
+  programs: readonly BpfProgram[],
+  uses: readonly CodeUses[],
+  log: DiagnosticLog,
+): Map<number, Reach> {
+  const budget = { left: REACH_BUDGET };
+  const reach = new Map<number, Reach>();
+  for (const { index } of programs) {
+    const reached = reachOf(index, uses, budget);
+    if (reached) reach.set(index, reached);
+  }
+  if (reach.size < programs.length) {
+    const message = `calls of ${reach.size} of ${programs.length} programs followed: more than ${REACH_BUDGET} steps`;
+    log.warn('reach-budget', 'programs', message);
+  }
+  return reach;
+}
+
+function reachOf(start: number, uses: readonly CodeUses[], budget: Budget): Reach | undefined {
   const placed = linkOrder(start, uses, budget);
   if (placed === undefined) return undefined;
   const all = [...placed].flatMap((index) => uses[index] ?? []);

@@ -23,7 +23,8 @@ export function readSourceFiles(
   );
 }
 
-function linesBySection(btf: Btf, ext: BtfExt): Map<string, LineInfo[]> {
+/** Line records by the name of their section, by offset. */
+export function linesBySection(btf: Btf, ext: BtfExt): Map<string, LineInfo[]> {
   const lines = new Map<string, LineInfo[]>();
   for (const { name, records } of ext.lineInfo) {
     const section = btf.string(name);
@@ -37,14 +38,22 @@ function linesBySection(btf: Btf, ext: BtfExt): Map<string, LineInfo[]> {
 
 const FILES_CONSIDERED = 8;
 
+/** Of the records of a section, those that lie in a function. */
+export function* linesOf(lines: readonly LineInfo[], each: BpfFunction): Generator<LineInfo> {
+  const end = each.offset + each.code.length;
+  for (let at = firstFrom(lines, each.offset); at < lines.length; at++) {
+    const line = lines[at];
+    if (line === undefined || line.insnOffset >= end) return;
+    yield line;
+  }
+}
+
 /** String offsets of the first few files that lines of the function name. */
 function filesOf(lines: readonly LineInfo[], each: BpfFunction): number[] {
   const files = new Set<number>();
-  const end = each.offset + each.code.length;
-  for (let at = firstFrom(lines, each.offset); at < lines.length && files.size < FILES_CONSIDERED; at++) {
-    const line = lines[at];
-    if (line === undefined || line.insnOffset >= end) break;
-    files.add(line.fileName);
+  for (const { fileName } of linesOf(lines, each)) {
+    if (files.size < FILES_CONSIDERED) files.add(fileName);
+    else break;
   }
   return [...files];
 }

@@ -4,7 +4,6 @@ import { SLOT_SIZE } from '../insn/slots.ts';
 import type { BpfMap } from './maps.ts';
 import type { BpfObject } from './open.ts';
 import type { BpfProgram } from './programs.ts';
-import { type Budget, REACH_BUDGET, reachOf } from './reach.ts';
 
 /** What an object says of one program. */
 export interface ProgramSummary {
@@ -37,17 +36,16 @@ export interface ObjectSummary {
 }
 
 export function summarize(object: BpfObject): ObjectSummary {
-  const budget = { left: REACH_BUDGET };
   return {
     ...(object.license !== undefined && { license: object.license }),
-    programs: object.programs.map((program) => summarizeProgram(object, program, budget)),
+    programs: object.programs.map((program) => summarizeProgram(object, program)),
     maps: object.maps.map(summarizeMap),
     ...(object.btf && { btf: { types: object.btf.count, coreRelocations: countCoreRelocations(object) } }),
   };
 }
 
-function summarizeProgram(object: BpfObject, program: BpfProgram, budget: Budget): ProgramSummary {
-  const reach = reachOf(program.index, object.uses, budget);
+function summarizeProgram(object: BpfObject, program: BpfProgram): ProgramSummary {
+  const reach = object.reach.get(program.index);
   const { name, section, type, attachTo, sourceFile } = program;
   return {
     name,

@@ -20,11 +20,11 @@ export const LITTLE_GROUPS: readonly Group[] = GROUPS.map(({ group, objects }) =
   objects: objects.filter(({ little }) => little),
 }));
 
-/** An object of our samples, in either byte order. */
+/** An object of our samples, in either byte order, in memory of its own. */
 export function sample(name: string, order: 'bpfel' | 'bpfeb' = 'bpfel'): Uint8Array {
   const [found] = objectsIn(join(SAMPLES, order, `${name}.bpf.o`));
   if (found === undefined) throw new Error(`no sample ${name}`);
-  return found.bytes;
+  return new Uint8Array(found.bytes);
 }
 
 function objectsBelow(directory: string): FoundObject[] {

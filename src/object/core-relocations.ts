@@ -1,0 +1,117 @@
+// The CO-RE relocations of an object, record by record: where, in words, and what a kernel makes of the instruction.
+// Uses libbpf's rules; whether the program is loaded at all is not asked.
+import { type CorePlace, type CoreRelocation, describeCoreRelocation } from '../btf/core.ts';
+import { patchInstruction } from '../btf/core-patch.ts';
+import { CoreRelocator, type CoreResult } from '../btf/core-relocate.ts';
+import { LIBBPF_RULES } from '../btf/core-rules.ts';
+import type { Btf } from '../btf/decode.ts';
+import type { CoreRecord } from '../btf/ext.ts';
+import { type Diagnostic, FormatError } from '../diagnostics.ts';
+import type { DiagnosticLog } from '../elf/log.ts';
+import { OPCODE } from '../insn/opcodes.ts';
+import { SLOT_SIZE } from '../insn/slots.ts';
+import { FunctionIndex } from './function-index.ts';
+import type { BpfObject } from './open.ts';
+import type { TextAllowance } from './text-allowance.ts';
+import { wide } from './wide.ts';
+
+/** `CorePlace` as records hold it. */
+export type CorePlaceRecord = Omit<CorePlace, 'value'> & { readonly value?: number | string };
+
+/** What the instruction becomes: a place and value of the target's, a call that the verifier refuses, or no load at all. */
+export type CoreTargetRecord = CorePlaceRecord | { readonly poison: true } | { readonly refused: string };
+
+export interface CoreRelocationRecord {
+  /** Section of the instruction, and the function whose symbol covers it. */
+  readonly section: string;
+  readonly function?: string;
+  /** Slot number in the function; in the section where no function covers it. */
+  readonly instruction: number;
+  /** libbpf's name of the kind, or its number. */
+  readonly kind: CoreRelocation['kind'];
+  /** `struct task_struct` */
+  readonly type: string;
+  /** `tgid`, `a.b[3].c`, or an enumerator; absent when the type itself is meant. */
+  readonly path?: string;
+  /** As stored: `0:77`. */
+  readonly accessors: string;
+  /** All of it in words: `byte_off struct task_struct.tgid (0:77 @ 1420)`. */
+  readonly text: string;
+  /** Absent when the record is malformed. */
+  readonly local?: CorePlaceRecord;
+  /** When a kernel was given. */
+  readonly target?: CoreTargetRecord;
+}
+
+export interface CoreInput {
+  readonly text: TextAllowance;
+  readonly log: DiagnosticLog;
+  /** BTF of the kernel to resolve against. */
+  readonly kernel?: Btf;
+}
+
+/** In file order, which is the order in which libbpf resolves them. */
+export function listCoreRelocations(object: BpfObject, { text, log, kernel }: CoreInput): CoreRelocationRecord[] {
+  const { btf, btfExt } = object;
+  if (btf === undefined || btfExt === undefined) return [];
+  const relocator = kernel && new CoreRelocator(btf, { kernel }, LIBBPF_RULES);
+  const index = new FunctionIndex(object.functions);
+  return btfExt.coreRelocations.flatMap(({ name, records }) => {
+    const title = log.attempt('CO-RE relocations: section name', () => btf.string(name)) ?? '';
+    const section = object.elf.section(title);
+    const code = section === undefined ? EMPTY : object.elf.content(section);
+    return records.map((record) => {
+      const diagnostics: Diagnostic[] = [];
+      const relocate = relocator && ((asked: CoreRecord) => applied(object, code, asked, relocator.relocate(asked)));
+      const found = describeCoreRelocation(btf, record, diagnostics, relocate && { relocate });
+      log.addAll(diagnostics);
+      const home = section && index.containing(section.index, record.insnOffset);
+      const instruction = (record.insnOffset - (home?.offset ?? 0)) / SLOT_SIZE;
+      const { local, target, path, ...rest } = found;
+      return {
+        section: text.take(title),
+        ...(home && { function: text.take(home.name) }),
+        ...rest,
+        ...(path !== undefined && { path: text.take(path) }),
+        instruction,
+        text: text.take(inWords(found)),
+        ...(local && { local: placeRecord(local) }),
+        ...(target && { target: targetRecord(target) }),
+      };
+    });
+  });
+}
+
+const EMPTY = new Uint8Array(0);
+
+/** The result once the instruction has been looked at: it may be poisoned or refused for what it is. */
+function applied({ elf }: BpfObject, code: Uint8Array, record: CoreRecord, result: CoreResult): CoreResult {
+  if (result.outcome !== 'value') return result;
+  const instruction = code.subarray(record.insnOffset, record.insnOffset + 2 * SLOT_SIZE);
+  try {
+    const patched = patchInstruction(instruction, elf.littleEndian, result, LIBBPF_RULES);
+    return patched[0] === OPCODE.CALL ? { outcome: 'poison', local: result.local } : result;
+  } catch (error) {
+    if (!(error instanceof FormatError)) throw error;
+    return { outcome: 'refused', reason: error.message, local: result.local };
+  }
+}
+
+function inWords({ kind, type, path, accessors, local }: CoreRelocation): string {
+  if (local === undefined) return `${kind} ${type} (${accessors}, malformed)`;
+  const value = local.value === undefined ? '?' : String(local.value);
+  if (typeof kind === 'string' && kind.startsWith('enumval'))
+    return `${kind} ${type}::${path ?? ''} (${accessors} = ${value})`;
+  if (local.offset === undefined) return `${kind} ${type} (${value})`;
+  const step = path === undefined || path.startsWith('[') ? '' : '.';
+  const bit = local.bit === undefined ? '' : `.${local.bit}`;
+  return `${kind} ${type}${step}${path ?? ''} (${accessors} @ ${local.offset}${bit})`;
+}
+
+function placeRecord({ value, ...place }: CorePlace): CorePlaceRecord {
+  return { ...place, ...(value !== undefined && { value: wide(BigInt(value)) }) };
+}
+
+function targetRecord(target: NonNullable<CoreRelocation['target']>): CoreTargetRecord {
+  return 'poison' in target || 'refused' in target ? target : placeRecord(target);
+}
