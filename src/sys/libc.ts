@@ -5,6 +5,10 @@ import { createRequire } from 'node:module';
 export interface Libc {
   /** lseek(2). Returns the new position, or -1 with the reason in `errno()`. */
   lseek(descriptor: number, offset: number, whence: number): number;
+  /** ioctl(2) with an argument that is read and written in place. Returns what the request does, or -1 with the reason in `errno()`. */
+  ioctl(descriptor: number, request: number, argument: Uint8Array): number;
+  /** Where `memory` lies in this process, for structures that point to others; it must outlive the call. */
+  addressOf(memory: Uint8Array): bigint;
   /** errno of the last call, read straight after it. */
   errno(): number;
 }
@@ -35,6 +39,7 @@ export function whyNoLibc(): string {
 
 interface Koffi {
   load(name: string): { func(prototype: string): (...args: unknown[]) => number };
+  address(value: Uint8Array): bigint;
   errno(): number;
 }
 
@@ -42,8 +47,11 @@ function bind(): Libc {
   const koffi = createRequire(import.meta.url)('koffi') as Koffi;
   const library = open(koffi);
   const lseek = library.func('int64_t lseek(int fd, int64_t offset, int whence)');
+  const ioctl = library.func('int ioctl(int fd, unsigned long request, void *argument)');
   return {
     lseek: (descriptor, offset, whence) => Number(lseek(descriptor, offset, whence)),
+    ioctl: (descriptor, request, argument) => ioctl(descriptor, request, argument),
+    addressOf: (memory) => koffi.address(memory),
     errno: () => koffi.errno(),
   };
 }
