@@ -2,8 +2,9 @@ import { cpus } from 'node:os';
 import { describe, expect, test } from 'vitest';
 import type { BpfMap } from '../../src/object/maps.ts';
 import { type BpfObject, openObject } from '../../src/object/open.ts';
+import { summarize } from '../../src/object/summarize.ts';
 import { LITTLE_GROUPS } from './groups.ts';
-import { type LoadedMap, type LoadedProgram, load, OBJECT_NAME, UNABLE } from './kernel.ts';
+import { type LoadedMap, type LoadedProgram, linkOrder, load, OBJECT_NAME, UNABLE } from './kernel.ts';
 
 const PAGE = 4096;
 const BPF_F_MMAPABLE = 0x400;
@@ -28,6 +29,37 @@ describe.each(LITTLE_GROUPS)('objects of $group', ({ group, objects }) => {
     600_000,
   );
 });
+
+test.skipIf(UNABLE !== undefined)(
+  `subprograms come in the order in which libbpf appends them${UNABLE ? ` (skipped: ${UNABLE})` : ''}`,
+  (ctx) => {
+    const objects = LITTLE_GROUPS.flatMap((each) => each.objects).map(({ name, bytes }) => ({
+      name,
+      bytes,
+      object: openObject(bytes),
+    }));
+    let compared = 0;
+    for (const { name, bytes, object } of objects.filter(({ object }) => object.subprograms.length > 0)) {
+      const expected = linkOrder(bytes);
+      const linked = new Set(expected.map((line) => line.slice(0, line.indexOf(':'))));
+      // libbpf stops at the first program that it cannot relocate.
+      expect(
+        linkOrderOf(object).filter((line) => linked.has(line.slice(0, line.indexOf(':')))),
+        name,
+      ).toEqual(expected);
+      compared += expected.length;
+    }
+    if (compared === 0) ctx.skip('no object with subprograms is installed');
+  },
+  600_000,
+);
+
+function linkOrderOf(object: BpfObject): string[] {
+  return summarize(object)
+    .programs.filter(({ subprograms }) => subprograms.length > 0)
+    .map(({ name, subprograms }) => `${name}: ${subprograms.join(', ')}`)
+    .sort();
+}
 
 function programsOf({ programs }: BpfObject): LoadedProgram[] {
   return sorted(

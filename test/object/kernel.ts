@@ -50,10 +50,7 @@ export const UNABLE = (() => {
 
 /** `undefined` when the kernel, or libbpf, refuses the object. */
 export function load(object: Uint8Array): Loaded | undefined {
-  const directory = mkdtempSync(join(tmpdir(), 'load-'));
-  try {
-    const path = join(directory, `${OBJECT_NAME}.o`);
-    writeFileSync(path, object);
+  return withFile(object, (path) => {
     const script = [
       'set -e',
       MOUNT,
@@ -68,6 +65,33 @@ export function load(object: Uint8Array): Loaded | undefined {
     if (run.status !== 0) return undefined;
     const [programs = '[]', maps = '[]'] = run.stdout.split('\n').filter((line) => line !== '');
     return { programs: programsOf(JSON.parse(programs)), maps: mapsOf(JSON.parse(maps)) };
+  });
+}
+
+/** Which subprograms libbpf appended to each program, in order, whatever the kernel then said: `main: b, a`. */
+export function linkOrder(object: Uint8Array): string[] {
+  return withFile(object, (path) => {
+    const script = `${MOUNT} && exec bpftool -d prog loadall "$1" ${BPFFS}/programs`;
+    const options = { encoding: 'utf8', maxBuffer: 1 << 28 } as const;
+    const { stdout, stderr } = spawnSync('unshare', ['-m', 'sh', '-c', script, 'sh', path], options);
+    const order = new Map<string, string[]>();
+    for (const line of `${stdout}${stderr}`.split('\n')) {
+      const { main, subprogram } = APPENDED.exec(line)?.groups ?? {};
+      if (main === undefined || subprogram === undefined) continue;
+      order.set(main, [...(order.get(main) ?? []), subprogram]);
+    }
+    return [...order].map(([main, subprograms]) => `${main}: ${subprograms.join(', ')}`).sort();
+  });
+}
+
+const APPENDED = /^libbpf: prog '(?<main>.*)': added \d+ insns from sub-prog '(?<subprogram>.*)'$/;
+
+function withFile<T>(object: Uint8Array, act: (path: string) => T): T {
+  const directory = mkdtempSync(join(tmpdir(), 'load-'));
+  try {
+    const path = join(directory, `${OBJECT_NAME}.o`);
+    writeFileSync(path, object);
+    return act(path);
   } finally {
     rmSync(directory, { recursive: true });
   }
