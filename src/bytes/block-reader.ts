@@ -2,9 +2,10 @@
 import { viewOf } from './layout.ts';
 import type { Reader } from './reader.ts';
 
-const BLOCK = 64 * 1024;
+/** Small, because a hostile source can make every single read miss. */
+const BLOCK = 16 * 1024;
 /** A header here, a table there, and some to spare: direct-mapped by block number. */
-const BLOCKS = 8;
+const BLOCKS = 16;
 
 interface Block {
   number: number;
@@ -13,7 +14,7 @@ interface Block {
   readonly view: DataView;
 }
 
-/** Keeps up to 512 KiB of `reader`. What it gives is as old as the first read nearby. */
+/** Keeps up to 256 KiB of `reader`. What it gives is as old as the first read nearby. */
 export class BlockReader implements Reader {
   private readonly reader: Reader;
   private readonly blocks: (Block | undefined)[] = new Array(BLOCKS).fill(undefined);

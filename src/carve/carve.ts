@@ -3,8 +3,9 @@
 import { BlockReader } from '../bytes/block-reader.ts';
 import type { Reader } from '../bytes/reader.ts';
 import { EXTENT_CEILING } from '../elf/extent.ts';
-import { REJECTED_LISTED, type RejectedCandidate, type Rejection } from './search.ts';
+import { CROWD, REJECTED_LISTED, type RejectedCandidate, type Rejection } from './search.ts';
 import { type SizedObject, sizeObject } from './size.ts';
+import { TableMeter } from './table-meter.ts';
 
 export interface Carving {
   readonly objects: readonly SizedObject[];
@@ -20,44 +21,39 @@ export interface Carving {
 const OVERLAP_BYTES = 32 * 1024 * 1024;
 /** Objects without a section table have no end of their own; one source is cut off only once. */
 const CUT_OBJECTS = 64;
-/** Headers that turn out to head nothing: this many at least, and more as the source is longer. */
-const FAILURES = 200_000;
-const FAILURES_PER_MIB = 64;
-/** Section headers read for objects that overlap others; 48 bytes of memory traffic each. */
-const OVERLAP_SECTIONS = 2_000_000;
+/** Crowded headers that are sized: this many at least, and more as the source is longer. */
+const CROWDED = 200_000;
+const CROWDED_PER_MIB = 64;
 const DEFERRED = 1 << 17;
 
 /** Sizes the objects whose headers lie at `offsets` (ascending) of a source of `sourceSize` bytes. */
-export function carveObjects(reader: Reader, offsets: Iterable<number>, sourceSize: number): Carving {
+export function carveObjects(reader: Reader, offsets: readonly number[], sourceSize: number): Carving {
   const objects: SizedObject[] = [];
   const rejects = new Rejects();
   let overlapping: SizedObject[] = [];
   let covered = 0;
-  let sections = OVERLAP_SECTIONS;
-  let failures = FAILURES + FAILURES_PER_MIB * (sourceSize / (1024 * 1024));
-  const blocks = new BlockReader(reader);
-  for (const offset of offsets) {
-    if (failures <= 0 || sections <= 0) {
+  let crowded = CROWDED + CROWDED_PER_MIB * (sourceSize / (1024 * 1024));
+  const meter = new TableMeter(new BlockReader(reader));
+  for (const [index, offset] of offsets.entries()) {
+    const isCrowded = (offsets[index + 1] ?? sourceSize) - offset < CROWD;
+    if (isCrowded && crowded-- <= 0) {
       rejects.add(offset, 'work-limit');
       continue;
     }
-    const sizing = sizeObject(blocks, offset, sourceSize);
-    if (sizing === undefined) failures--;
-    else if (typeof sizing === 'string') {
-      failures--;
-      rejects.add(offset, sizing);
-    } else if (!sizing.tableCut && offset >= covered) {
+    meter.begin(offset, isCrowded);
+    const sizing = sizeObject(meter, offset, sourceSize);
+    if (typeof sizing === 'string') rejects.add(offset, sizing);
+    else if (sizing !== undefined && !sizing.tableCut && offset >= covered) {
       covered = offset + sizing.size;
       objects.push(sizing);
-    } else {
-      sections -= sizing.elf.sections;
+      meter.refund();
+    } else if (sizing !== undefined) {
       overlapping.push(sizing);
       if (overlapping.length >= 2 * DEFERRED) overlapping = keepBest(overlapping, rejects);
     }
   }
-  objects.push(...withinBudget(overlapping, sourceSize, rejects));
-  objects.sort((a, b) => a.offset - b.offset);
-  return { objects, rejected: rejects.counts, listed: rejects.listed };
+  const all = objects.concat(withinBudget(overlapping, sourceSize, rejects)).sort((a, b) => a.offset - b.offset);
+  return { objects: all, rejected: rejects.counts, listed: rejects.listed };
 }
 
 function bestFirst(a: SizedObject, b: SizedObject): number {

@@ -26,9 +26,14 @@ export type Rejection = (typeof REJECTIONS)[number];
 
 /** How many rejected candidates of one source are listed by offset; all are counted. */
 export const REJECTED_LISTED = 256;
-/** Candidates kept for each range of the source; more is a flood, and is counted as `work-limit`. */
+/**
+ * A header with another one closer behind it than this is crowded. The smallest real objects have some 650 bytes, so that a
+ * flood of false headers crowds itself only: limits on crowded headers lose no object that lies in it or beside it.
+ */
+export const CROWD = 512;
+/** Crowded candidates kept for each range of the source; more is a flood, and is counted as `work-limit`. */
 const CANDIDATES_PER_RANGE = 1 << 16;
-/** Headers remembered until the range is done: one every 32 bytes of a segment. */
+/** Crowded headers remembered until the range is done: one every 32 bytes of a segment. */
 const HEADERS_PER_RANGE = 1 << 18;
 
 export interface RejectedCandidate {
@@ -150,8 +155,17 @@ class Tally {
 
   add(offset: number, verdict: number): void {
     if (verdict !== 0) this.reject(offset, verdict - 1);
-    else if (this.offsets.length < HEADERS_PER_RANGE) this.offsets.push(offset);
-    else this.reject(offset, WORK_LIMIT);
+    else this.keep(this.offsets, offset, HEADERS_PER_RANGE);
+  }
+
+  /** Appends `offset`; in a full list it takes the place of the one before when it crowds that. */
+  private keep(offsets: number[], offset: number, most: number): void {
+    const before = offsets.at(-1);
+    if (offsets.length >= most && before !== undefined && offset - before < CROWD) {
+      this.reject(before, WORK_LIMIT);
+      offsets.pop();
+    }
+    offsets.push(offset);
   }
 
   reject(offset: number, code: number): void {
@@ -178,12 +192,11 @@ class Tally {
   }
 
   private settle(blocks: BlockReader): void {
-    const named = this.offsets.filter((offset) => {
-      const unnamed = hasNoNames(blocks, offset);
-      if (unnamed) this.reject(offset, SECTION_NAMES_TYPE);
-      return !unnamed;
-    });
-    for (const offset of named.splice(CANDIDATES_PER_RANGE)) this.reject(offset, WORK_LIMIT);
+    const named: number[] = [];
+    for (const offset of this.offsets) {
+      if (hasNoNames(blocks, offset)) this.reject(offset, SECTION_NAMES_TYPE);
+      else this.keep(named, offset, CANDIDATES_PER_RANGE);
+    }
     this.offsets = named;
   }
 }
@@ -200,6 +213,8 @@ function hasNoNames(blocks: BlockReader, offset: number): boolean {
   const index = blocks.u16(offset + ehdr64.offsets.e_shstrndx, little);
   if (high !== 0 || count <= 0 || index < 0 || index === SHN.XINDEX) return false;
   if (blocks.u16(offset + ehdr64.offsets.e_machine, little) !== EM.BPF) return false;
-  const type = blocks.u32(offset + low + index * shdr64.size + shdr64.offsets.sh_type, little);
-  return type !== SHT.STRTAB && type >= 0;
+  const row = offset + low + index * shdr64.size;
+  const type = blocks.u32(row + shdr64.offsets.sh_type, little);
+  // Of a row that is cut off nothing is held against the header: as in the full measurement.
+  return type !== SHT.STRTAB && type >= 0 && blocks.u8(row + shdr64.size - 1) >= 0;
 }

@@ -141,23 +141,15 @@ function checkNameSection(
   }
 }
 
-const ROWS_PER_READ = 1024;
-
 function addSections(reach: Reach, reader: Reader, at: number, header: Ehdr, count: number): void {
   const little = isLittleEndian(header);
   const { sh_type, sh_offset, sh_size } = shdr64.offsets;
-  for (let done = 0; done < count; done += ROWS_PER_READ) {
-    const rows = Math.min(ROWS_PER_READ, count - done);
-    const view = viewOf(readAt(reader, at + header.e_shoff + done * shdr64.size, rows * shdr64.size));
-    const there = Math.floor(view.byteLength / shdr64.size);
-    for (let row = 0; row < there; row++) {
-      const base = row * shdr64.size;
-      const type = view.getUint32(base + sh_type, little);
-      const size = shdr64.fields.sh_size.read(view, base + sh_size, little);
-      if (type === SHT.NULL || type === SHT.NOBITS || size === 0) continue;
-      reach.addClaim('section', done + row, shdr64.fields.sh_offset.read(view, base + sh_offset, little), size);
-    }
-  }
+  visitRows(reader, at + header.e_shoff, count, shdr64.size, (view, base, row) => {
+    const type = view.getUint32(base + sh_type, little);
+    const size = shdr64.fields.sh_size.read(view, base + sh_size, little);
+    if (type === SHT.NULL || type === SHT.NOBITS || size === 0) return;
+    reach.addClaim('section', row, shdr64.fields.sh_offset.read(view, base + sh_offset, little), size);
+  });
 }
 
 function addSegments(
@@ -172,11 +164,28 @@ function addSegments(
   if (count === 0 || header.e_phoff === 0) return;
   reach.addClaim('program header table', 0, header.e_phoff, count * phdr64.size);
   const rows = Math.min(count, SECTION_CEILING, Math.max(0, Math.floor((available - header.e_phoff) / phdr64.size)));
-  for (let row = 0; row < rows; row++) {
-    const view = viewOf(readAt(reader, at + header.e_phoff + row * phdr64.size, phdr64.size));
-    if (view.byteLength < phdr64.size) return;
-    const segment = phdr64.read(view, 0, isLittleEndian(header));
-    if (segment.p_filesz > 0) reach.addClaim('segment', row, segment.p_offset, segment.p_filesz);
+  const little = isLittleEndian(header);
+  const { p_offset, p_filesz } = phdr64.offsets;
+  visitRows(reader, at + header.e_phoff, rows, phdr64.size, (view, base, row) => {
+    const size = phdr64.fields.p_filesz.read(view, base + p_filesz, little);
+    if (size > 0) reach.addClaim('segment', row, phdr64.fields.p_offset.read(view, base + p_offset, little), size);
+  });
+}
+
+const ROWS_PER_READ = 1024;
+
+/** Calls `visit` with the place of every row of a table, as far as the bytes go; reads many at a time. */
+function visitRows(
+  reader: Reader,
+  at: number,
+  count: number,
+  size: number,
+  visit: (view: DataView, base: number, row: number) => void,
+): void {
+  for (let done = 0; done < count; done += ROWS_PER_READ) {
+    const view = viewOf(readAt(reader, at + done * size, Math.min(ROWS_PER_READ, count - done) * size));
+    const rows = Math.floor(view.byteLength / size);
+    for (let row = 0; row < rows; row++) visit(view, row * size, done + row);
   }
 }
 
