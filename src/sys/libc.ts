@@ -5,6 +5,16 @@ import { createRequire } from 'node:module';
 export interface Libc {
   /** lseek(2). Returns the new position, or -1 with the reason in `errno()`. */
   lseek(descriptor: number, offset: number, whence: number): number;
+  /** syscall(2) with the argument types of bpf(2): the kernel reads and writes `argument`. Returns -1 with the reason in `errno()`. */
+  syscall(number: number, command: number, argument: Uint8Array): number;
+  /** setns(2): moves the calling thread, and no other. Returns 0, or -1 with the reason in `errno()`. */
+  setns(descriptor: number, type: number): number;
+  /** socket(2), send(2) and recv(2) without flags. Each returns -1 with the reason in `errno()`. */
+  socket(domain: number, type: number, protocol: number): number;
+  send(descriptor: number, message: Uint8Array): number;
+  recv(descriptor: number, buffer: Uint8Array): number;
+  /** Where a buffer lies. It must be larger than 64 bytes or made over an ArrayBuffer of its own: V8 moves small ones. */
+  address(buffer: Uint8Array): bigint;
   /** ioctl(2) with an argument that is read and written in place. Returns what the request does, or -1 with the reason in `errno()`. */
   ioctl(descriptor: number, request: number, argument: Uint8Array): number;
   /** Where `memory` lies in this process, for structures that point to others; it must outlive the call. */
@@ -41,6 +51,7 @@ interface Koffi {
   load(name: string): { func(prototype: string): (...args: unknown[]) => number };
   address(value: Uint8Array): bigint;
   errno(): number;
+  address(buffer: Uint8Array): bigint;
 }
 
 function bind(): Libc {
@@ -48,7 +59,18 @@ function bind(): Libc {
   const library = open(koffi);
   const lseek = library.func('int64_t lseek(int fd, int64_t offset, int whence)');
   const ioctl = library.func('int ioctl(int fd, unsigned long request, void *argument)');
+  const syscall = library.func('long syscall(long number, int command, void *argument, unsigned int size)');
+  const setns = library.func('int setns(int fd, int type)');
+  const socket = library.func('int socket(int domain, int type, int protocol)');
+  const send = library.func('ssize_t send(int fd, const void *message, size_t length, int flags)');
+  const recv = library.func('ssize_t recv(int fd, void *buffer, size_t length, int flags)');
   return {
+    syscall: (number, command, argument) => Number(syscall(number, command, argument, argument.length)),
+    setns,
+    socket,
+    send: (descriptor, message) => Number(send(descriptor, message, message.length, 0)),
+    recv: (descriptor, buffer) => Number(recv(descriptor, buffer, buffer.length, 0)),
+    address: (buffer) => koffi.address(buffer),
     lseek: (descriptor, offset, whence) => Number(lseek(descriptor, offset, whence)),
     ioctl: (descriptor, request, argument) => ioctl(descriptor, request, argument),
     addressOf: (memory) => koffi.address(memory),
