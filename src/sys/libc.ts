@@ -13,11 +13,12 @@ export interface Libc {
   socket(domain: number, type: number, protocol: number): number;
   send(descriptor: number, message: Uint8Array): number;
   recv(descriptor: number, buffer: Uint8Array): number;
-  /** Where a buffer lies. It must be larger than 64 bytes or made over an ArrayBuffer of its own: V8 moves small ones. */
-  address(buffer: Uint8Array): bigint;
   /** ioctl(2) with an argument that is read and written in place. Returns what the request does, or -1 with the reason in `errno()`. */
   ioctl(descriptor: number, request: number, argument: Uint8Array): number;
-  /** Where `memory` lies in this process, for structures that point to others; it must outlive the call. */
+  /**
+   * Where `memory` lies in this process, for structures that point to others; it must outlive the call. V8 moves what is
+   * 64 bytes or smaller, unless it was made over an ArrayBuffer of its own.
+   */
   addressOf(memory: Uint8Array): bigint;
   /** errno of the last call, read straight after it. */
   errno(): number;
@@ -51,7 +52,6 @@ interface Koffi {
   load(name: string): { func(prototype: string): (...args: unknown[]) => number };
   address(value: Uint8Array): bigint;
   errno(): number;
-  address(buffer: Uint8Array): bigint;
 }
 
 function bind(): Libc {
@@ -70,7 +70,6 @@ function bind(): Libc {
     socket,
     send: (descriptor, message) => Number(send(descriptor, message, message.length, 0)),
     recv: (descriptor, buffer) => Number(recv(descriptor, buffer, buffer.length, 0)),
-    address: (buffer) => koffi.address(buffer),
     lseek: (descriptor, offset, whence) => Number(lseek(descriptor, offset, whence)),
     ioctl: (descriptor, request, argument) => ioctl(descriptor, request, argument),
     addressOf: (memory) => koffi.address(memory),
