@@ -24,6 +24,8 @@ export interface HostElf {
 /** Hosts with more sections than this are named without them. */
 const SECTIONS_READ = 4096;
 const NAMES_READ = 1 << 20;
+/** Of one name: thousands of sections may share one that fills the table. */
+const NAME_READ = 256;
 const NOTE_READ = 4096;
 
 const shdr32 = layout({
@@ -98,11 +100,15 @@ function readSections(reader: Reader, ident: Uint8Array): HostElf | undefined {
     : new Uint8Array();
   const buildId = findBuildId(reader, rows, little);
   const sections = rows.filter(occupiesBytes).map((section) => ({
-    name: section.sh_name < strings.length ? cstring(strings, section.sh_name) : '',
+    name: section.sh_name < strings.length ? nameAt(strings, section.sh_name) : '',
     offset: section.sh_offset,
     size: section.sh_size,
   }));
   return buildId === undefined ? { sections } : { sections, buildId };
+}
+
+function nameAt(strings: Uint8Array, at: number): string {
+  return cstring(strings.subarray(0, at + NAME_READ), at);
 }
 
 function occupiesBytes(section: Section): boolean {
