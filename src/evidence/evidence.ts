@@ -156,8 +156,14 @@ function bySha256(objects: readonly CarvedObject[]): ReadonlyMap<string, Found> 
   return places;
 }
 
-function occurrence({ source, offset, within }: CarvedObject): Occurrence {
-  return { source, offset, ...(within !== undefined && { within }) };
+function occurrence({ source, offset, address, region, within }: CarvedObject): Occurrence {
+  return {
+    source,
+    ...(offset !== undefined && { offset }),
+    ...(address !== undefined && { address }),
+    ...(region !== undefined && { region }),
+    ...(within !== undefined && { within }),
+  };
 }
 
 function* hashing(chunks: Iterable<Uint8Array>, hash: Hash): Generator<Uint8Array> {

@@ -2,7 +2,7 @@
 import type { CarvedObject, ScanReport } from '../scan/events.ts';
 
 /** One place where the bytes of a dumped file were found. */
-export type Occurrence = Pick<CarvedObject, 'source' | 'offset' | 'within'>;
+export type Occurrence = Pick<CarvedObject, 'source' | 'offset' | 'address' | 'region' | 'within'>;
 
 /** One file of the dump. */
 export interface DumpedFile {

@@ -14,9 +14,11 @@ const MAX_HOST_NAME = 100;
 /** Hexadecimal digits of the sha256 to show, and what to fall back to while a name is taken by something else. */
 const DIGEST_LENGTHS = [12, 16, 24, 32, 64];
 
-/** The file names an object may have, preferred first: `opensnoop-0x38498-5d2c0f1be6a7.bpf.o`, then with more of the digest. */
+/** The file names an object may have, preferred first: `opensnoop-0x38498-5d2c0f1be6a7.bpf.o`, from a process
+ * `opensnoop-812-0x55d0c0a384b8-5d2c0f1be6a7.bpf.o`, then with more of the digest. */
 export function objectNames(object: CarvedObject): readonly string[] {
-  const place = `${hostName(object.source)}-${hex(object.offset)}`;
+  const at = object.offset === undefined ? object.address : hex(object.offset);
+  const place = `${hostName(object.source)}-${at}`;
   return DIGEST_LENGTHS.map((length) => `${place}-${object.sha256.slice(0, length)}.bpf.o`);
 }
 
@@ -32,6 +34,8 @@ function hostName(source: Source): string {
       return reduceName(posix.basename(source.path));
     case 'stdin':
       return 'stdin';
+    case 'process':
+      return `${reduceName(source.comm)}-${source.pid}`;
     default:
       return source satisfies never;
   }

@@ -80,7 +80,7 @@ function listFacts(object: CarvedObject, sameAs: number | undefined, { dim, yell
 
 function placeWithin({ within, offset, size, source }: CarvedObject): string | undefined {
   if (within?.section !== undefined) return `in ${escapeName(within.section)}`;
-  return offset === 0 && size === source.size ? 'the whole file' : undefined;
+  return offset === 0 && source.kind !== 'process' && size === source.size ? 'the whole file' : undefined;
 }
 
 /** The kernel's license_is_gpl_compatible(), include/linux/license.h: nobody mistakes these for anything else. */
@@ -97,8 +97,8 @@ function describeLicense(license: string): string {
   return KNOWN_LICENSES.has(license) ? license : `license ${escapeName(license)}`;
 }
 
-function formatOffset({ offset }: CarvedObject): string {
-  return `0x${offset.toString(16)}`;
+function formatOffset({ offset, address }: CarvedObject): string {
+  return offset === undefined ? (address ?? '') : `0x${offset.toString(16)}`;
 }
 
 function formatSize({ size }: CarvedObject, { verbose }: Style): string {

@@ -5,11 +5,11 @@ import type { CarvedObject } from '../scan/events.ts';
 import type { Source } from '../source/source.ts';
 import { binaryString } from './escape.ts';
 
-/** By source, files first by the bytes of their paths and standard input last, then by offset. */
+/** By source, files by the bytes of their paths, processes by pid, then standard input; in it by offset or address. */
 export function sortObjects(objects: readonly CarvedObject[]): CarvedObject[] {
   return objects
     .map((object) => ({ object, key: sourceKey(object.source) }))
-    .sort((a, b) => compare(a.key, b.key) || a.object.offset - b.object.offset || a.object.size - b.object.size)
+    .sort((a, b) => compare(a.key, b.key) || position(a.object) - position(b.object) || a.object.size - b.object.size)
     .map(({ object }) => object);
 }
 
@@ -27,16 +27,26 @@ export function sortDiagnostics(diagnostics: readonly Diagnostic[]): Diagnostic[
     .map(({ diagnostic }) => diagnostic);
 }
 
+/** PID_MAX_LIMIT of <linux/threads.h> is 2^22. */
+const PID_DIGITS = 7;
+
 /** One per source, in order: two objects come from the same source when their keys are equal. */
 export function sourceKey(source: Source): string {
   switch (source.kind) {
     case 'file':
       return `file ${source.pathBase64 === undefined ? bytesOf(source.path) : binaryString(source.pathBase64)}`;
+    case 'process':
+      return `process ${String(source.pid).padStart(PID_DIGITS, '0')} ${source.startTime}`;
     case 'stdin':
       return 'stdin';
     default:
       throw new TypeError(`unknown source ${JSON.stringify(source satisfies never)}`);
   }
+}
+
+/** Addresses that are examined lie below 2^53. */
+function position({ offset, address }: CarvedObject): number {
+  return offset ?? Number(address);
 }
 
 function compare(a: string, b: string): number {

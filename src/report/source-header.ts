@@ -15,7 +15,7 @@ export function renderSourceHeader(
 ): string {
   const { source, within } = objects[0];
   const cells: Cell[] = [{ text: sourceTitle(source), paint: bold }];
-  if (source.size !== undefined) {
+  if (source.kind !== 'process' && source.size !== undefined) {
     cells.push({ text: verbose > 0 ? `${source.size} B` : formatBytes(source.size), paint: dim });
   }
   if (within?.buildId !== undefined) cells.push({ text: `build id ${escapePhrase(within.buildId)}`, paint: dim });
@@ -26,6 +26,8 @@ function sourceTitle(source: Source): string {
   switch (source.kind) {
     case 'file':
       return escapePath(source);
+    case 'process':
+      return `pid ${source.pid}`;
     case 'stdin':
       return 'standard input';
     default:

@@ -3,7 +3,7 @@
 import type { Completeness, ElfIdentity } from '../carve/size.ts';
 import type { Diagnostic } from '../diagnostics.ts';
 import type { ObjectSummary } from '../object/summarize.ts';
-import type { Source } from '../source/source.ts';
+import type { Region, Source } from '../source/source.ts';
 
 /** Where in a host ELF file an object lies. */
 export interface Within {
@@ -23,8 +23,12 @@ export interface CarvedObject extends ObjectSummary {
   readonly completeness: Completeness;
   readonly elf: ElfIdentity;
   readonly source: Source;
-  /** Byte offset of the header in the source. */
-  readonly offset: number;
+  /** Byte offset of the header in the source; absent for process memory, which has addresses instead. */
+  readonly offset?: number;
+  /** `0x…`: address of the header in the process, or in the one that a core file is an image of. */
+  readonly address?: string;
+  /** The mapping that holds the header. */
+  readonly region?: Region;
   readonly within?: Within;
   readonly diagnostics: readonly Diagnostic[];
 }

@@ -5,9 +5,9 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import type { Diagnostic } from '../diagnostics.ts';
 import { nameOf } from '../source/path.ts';
-import type { ExamineOptions, Examiner } from './examine.ts';
+import type { ExamineOptions } from './examination.ts';
 import { newTally } from './tally.ts';
-import { type Answer, type Finding, newExaminer, perform, type Task } from './tasks.ts';
+import { type Answer, type Examiners, type Finding, newExaminers, perform, type Task } from './tasks.ts';
 import type { NumberedTask, Shared, WorkerSetup } from './worker.ts';
 
 export interface Executor {
@@ -35,12 +35,12 @@ export function newExecutor(width: number, options: Omit<ExamineOptions, 'split'
 function inline(options: ExamineOptions, deliver: Deliver): Executor {
   let stopped = false;
   const cancelled = () => stopped;
-  let examiner: Examiner | undefined;
+  let examiners: Examiners | undefined;
   return {
     async run(task) {
       await nextTurn();
-      examiner ??= newExaminer(options, deliver, cancelled);
-      return perform(task, examiner, cancelled, () => {});
+      examiners ??= newExaminers(options, deliver, cancelled);
+      return perform(task, examiners, cancelled, () => {});
     },
     taken: () => {},
     cancel: () => {

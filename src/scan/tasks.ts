@@ -3,7 +3,8 @@ import type { Candidates, SearchRange } from '../carve/search.ts';
 import type { Diagnostic } from '../diagnostics.ts';
 import type { FileBatch } from '../source/walk.ts';
 import type { CarvedObject } from './events.ts';
-import { type ExamineOptions, Examiner, type Findings, type LargeFile } from './examine.ts';
+import { Examination, type ExamineOptions, type Findings } from './examination.ts';
+import { FileExaminer, type LargeFile } from './examine.ts';
 import type { Tally } from './tally.ts';
 
 export type Task =
@@ -28,11 +29,17 @@ export type Finding =
 /** Called before each file of a batch with its index, so that a crash can be laid to its file. */
 export type Begin = (index: number) => void;
 
-export function newExaminer(
+/** One of each for a thread; they share buffers and counts. */
+export interface Examiners {
+  readonly examination: Examination;
+  readonly files: FileExaminer;
+}
+
+export function newExaminers(
   options: ExamineOptions,
   deliver: (finding: Finding) => void,
   cancelled: () => boolean,
-): Examiner {
+): Examiners {
   const delivered = new Set<string>();
   const findings: Findings = {
     diagnostic: (diagnostic) => deliver({ diagnostic }),
@@ -42,10 +49,11 @@ export function newExaminer(
       deliver(wanted ? { object, content } : { object });
     },
   };
-  return new Examiner(options, findings, cancelled);
+  const examination = new Examination(options, findings, cancelled);
+  return { examination, files: new FileExaminer(examination) };
 }
 
-export function perform(task: Task, examiner: Examiner, cancelled: () => boolean, begin: Begin): Answer {
+export function perform(task: Task, examiners: Examiners, cancelled: () => boolean, begin: Begin): Answer {
   const large: LargeFile[] = [];
   let parts: readonly Candidates[] = [];
   switch (task.kind) {
@@ -54,22 +62,22 @@ export function perform(task: Task, examiner: Examiner, cancelled: () => boolean
       for (const [index, path] of paths.entries()) {
         if (cancelled()) break;
         begin(index);
-        const rest = examiner.examineFile({ path, named, shortReads });
+        const rest = examiners.files.examineFile({ path, named, shortReads });
         if (rest) large.push(rest);
       }
       break;
     }
     case 'segments':
-      parts = examiner.searchSegments(task.large, task.ranges);
+      parts = examiners.files.searchSegments(task.large, task.ranges);
       break;
     case 'carve':
-      examiner.finishLarge(task.large, task.parts);
+      examiners.files.finishLarge(task.large, task.parts);
       break;
     case 'stdin':
-      examiner.examineStdin();
+      examiners.files.examineStdin();
       break;
     default:
       task satisfies never;
   }
-  return { tally: examiner.takeTally(), large, parts };
+  return { tally: examiners.examination.takeTally(), large, parts };
 }

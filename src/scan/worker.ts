@@ -1,7 +1,7 @@
 // A worker thread: takes tasks in order, sends findings as they are made and an answer at the end of each.
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
-import type { ExamineOptions } from './examine.ts';
-import { type Finding, newExaminer, perform, type Task } from './tasks.ts';
+import type { ExamineOptions } from './examination.ts';
+import { type Finding, newExaminers, perform, type Task } from './tasks.ts';
 
 /** Memory shared with the scan: numbers that must be seen without a message. */
 export interface Shared {
@@ -26,10 +26,10 @@ const CONTENT_IN_FLIGHT = 64 * 1024 * 1024;
 
 function serve(port: MessagePort, { options, shared }: WorkerSetup): void {
   const cancelled = () => Atomics.load(shared.scan, 0) !== 0;
-  const examiner = newExaminer(options, deliver, cancelled);
+  const examiners = newExaminers(options, deliver, cancelled);
   port.on('message', ({ id, task }: NumberedTask) => {
     Atomics.store(shared.progress, 0, id);
-    const answer = perform(task, examiner, cancelled, (index) => Atomics.store(shared.progress, 1, index));
+    const answer = perform(task, examiners, cancelled, (index) => Atomics.store(shared.progress, 1, index));
     port.postMessage({ id, answer });
   });
 

@@ -1,0 +1,157 @@
+// What every examination shares, whatever the source: search ranges, carve what they hold, hash and open it, hand it on at once.
+// Synchronous: it runs the same in a worker thread and inline.
+import { createHash } from 'node:crypto';
+import { type Reader, readAt } from '../bytes/reader.ts';
+import { carveObjects } from '../carve/carve.ts';
+import { type Candidates, Finder, type RejectedCandidate } from '../carve/search.ts';
+import type { SizedObject } from '../carve/size.ts';
+import { type Diagnostic, hex } from '../diagnostics.ts';
+import type { CarvedObject } from './events.ts';
+import { Meanings } from './meanings.ts';
+import { addCounts, newTally, type Tally } from './tally.ts';
+
+export interface ExamineOptions {
+  /** Follow a symbolic link found at the path. */
+  readonly follow: boolean;
+  /** Larger files are passed over, bytes. */
+  readonly maxSize?: number;
+  /** Hand on the bytes of objects too. */
+  readonly content: boolean;
+  /** Give large files back in pieces rather than search them alone. */
+  readonly split: boolean;
+}
+
+/** Where findings go, as soon as they are made. */
+export interface Findings {
+  object(object: CarvedObject, content: Uint8Array): void;
+  diagnostic(diagnostic: Diagnostic): void;
+}
+
+/** Where one object was found: the part of its record that the source knows. */
+export type Place = Pick<CarvedObject, 'source' | 'offset' | 'address' | 'region' | 'within'>;
+
+/** What is carved: how its places are named. */
+export interface Subject {
+  /** For diagnostics: `/usr/sbin/opensnoop`, `pid:812`. */
+  readonly where: string;
+  /** Offset or address that stands for position 0 of the reader. */
+  readonly base: number;
+  /** The place of an object whose bytes were just read; `undefined` when they must not be trusted. */
+  place(object: SizedObject): Place | undefined;
+}
+
+export class Examination {
+  readonly finder = new Finder();
+  readonly options: ExamineOptions;
+  readonly cancelled: () => boolean;
+  tally: Tally = newTally();
+  private readonly meanings = new Meanings();
+  private readonly findings: Findings;
+
+  constructor(options: ExamineOptions, findings: Findings, cancelled: () => boolean) {
+    this.options = options;
+    this.findings = findings;
+    this.cancelled = cancelled;
+  }
+
+  /** The counts since they were last taken. */
+  takeTally(): Tally {
+    const taken = this.tally;
+    this.tally = newTally();
+    return taken;
+  }
+
+  /** Carves what `parts` found in `size` bytes of `reader`. `work` says how many of them are stored: they earn the work. */
+  carve(reader: Reader, parts: readonly Candidates[], size: number, subject: Subject): void {
+    const offsets = parts.flatMap((part) => part.offsets);
+    const carving = carveObjects(reader, offsets, size);
+    for (const object of carving.objects) this.emit(reader, object, subject);
+    this.tally.candidates += carving.objects.length;
+    this.countRejected([...parts, carving], subject);
+  }
+
+  /** Counts and reports what is no object among the candidates. */
+  countRejected(parts: readonly Rejected[], subject: Pick<Subject, 'where' | 'base'>): void {
+    for (const part of parts) {
+      addCounts(this.tally.rejected, part.rejected);
+      this.tally.candidates += Object.values(part.rejected).reduce((sum: number, count) => sum + (count ?? 0), 0);
+    }
+    this.reportRejected(parts, subject);
+  }
+
+  diagnostic(diagnostic: Diagnostic): void {
+    this.findings.diagnostic(diagnostic);
+  }
+
+  /** Reports that a source could not be read, or not to its end. */
+  reportFailure(diagnostic: Diagnostic): void {
+    this.tally.unreadable++;
+    this.findings.diagnostic(diagnostic);
+  }
+
+  private emit(reader: Reader, sized: SizedObject, subject: Subject): void {
+    const content = readAt(reader, sized.offset, sized.size);
+    const place = subject.place(sized);
+    if (place === undefined) return;
+    const sha256 = createHash('sha256').update(content).digest('hex');
+    const { diagnostics, ...meaning } = this.meanings.of(sha256, content);
+    this.findings.object(
+      {
+        kind: 'object',
+        sha256,
+        size: content.length,
+        completeness: content.length < sized.size ? 'truncated' : sized.completeness,
+        elf: sized.elf,
+        ...place,
+        ...meaning,
+        diagnostics: [...sized.impossible.map(impossibleClaim), ...diagnostics],
+      },
+      content,
+    );
+  }
+
+  private reportRejected(parts: readonly Rejected[], { where, base }: Pick<Subject, 'where' | 'base'>): void {
+    for (const { offset, code } of parts.flatMap((part) => part.listed).slice(0, REPORTED)) {
+      const place = `${where} ${hex(base + offset)}`;
+      this.diagnostic({ severity: 'info', code, where: place, message: REJECTED[code] });
+    }
+    for (const [code, what] of LIMITS) {
+      const count = parts.reduce((sum, part) => sum + (part.rejected[code] ?? 0), 0);
+      if (count > 0) this.diagnostic({ severity: 'warning', code, where, message: `${count} ${what}` });
+    }
+  }
+}
+
+/** What a search or a carving turned down. */
+type Rejected = Pick<Candidates, 'rejected' | 'listed'>;
+
+/** Rejected candidates listed for one source. */
+const REPORTED = 256;
+
+const REJECTED: Readonly<Record<RejectedCandidate['code'], string>> = {
+  'unsupported-class': 'EI_CLASS is not ELFCLASS64',
+  'unknown-byte-order': 'EI_DATA is neither little nor big endian',
+  'unknown-version': 'EI_VERSION is not 1',
+  'no-section-table': 'no section table, so no size can be had',
+  'section-table-range': 'the section table lies too far from the header to be real',
+  'section-names-range': 'e_shstrndx names no section',
+  'section-names-type': 'e_shstrndx names a section that is no string table',
+  'truncated-header': 'the source ends within the header',
+  'too-many-sections': 'more sections declared than any object has',
+  'overlap-limit': 'overlaps other objects beyond the limit',
+  'work-limit': 'not examined: too many false headers before it',
+};
+
+const LIMITS = [
+  ['overlap-limit', 'objects that lie inside others were left out: this source is made to multiply its own size'],
+  ['work-limit', 'candidates were not examined: this source is flooded with false headers'],
+] as const;
+
+function impossibleClaim(claim: string): Diagnostic {
+  return {
+    severity: 'warning',
+    code: 'impossible-extent',
+    where: claim.slice(0, claim.indexOf(':')),
+    message: `left out of the size: ${claim}`,
+  };
+}
