@@ -10,10 +10,10 @@ const BPF_F_RDONLY_PROG = 0x80;
 const BPF_F_MMAPABLE = 0x400;
 const BPF_F_LINK = 0x2000;
 
-export type DataKind = 'data' | 'rodata' | 'bss';
+type DataKind = 'data' | 'rodata' | 'bss';
 
 /** Whether global data lies in this section, and of which kind; an empty section makes no map. */
-export function dataKind({ name, type, size }: ElfSection): DataKind | undefined {
+function dataKind({ name, type, size }: ElfSection): DataKind | undefined {
   if (size === 0) return undefined;
   if (type === SHT.NOBITS) return isNamed(name, '.bss') ? 'bss' : undefined;
   if (type !== SHT.PROGBITS) return undefined;

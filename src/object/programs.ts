@@ -56,17 +56,13 @@ export function readFunctions({ elf, btf, btfExt, log }: FunctionInput): Functio
   const found = functionSymbols(elf, log).sort(
     (a, b) => a.section.index - b.section.index || a.symbol.value - b.symbol.value || a.symbol.index - b.symbol.index,
   );
-  const named = affordable(found, elf.bytes.length, log).map(({ symbol, section }, index) =>
-    describeFunction(elf, symbol, section, index),
+  const contents = new Map(elf.sections.filter(isCode).map((section) => [section.index, elf.content(section)]));
+  const functions = affordable(found, elf.bytes.length, log).map(({ symbol, section }, index) =>
+    describeFunction(symbol, section, contents.get(section.index) ?? NOTHING, index),
   );
-  const files = readSourceFiles(named, btf, btfExt, log);
-  const functions = named.map((each) => withSourceFile(each, files[each.index]));
-  const programs: BpfProgram[] = [];
-  const subprograms: BpfFunction[] = [];
-  for (const each of functions) {
-    if (each.section === TEXT) subprograms.push(each);
-    else programs.push({ ...each, ...readSectionName(each.section) });
-  }
+  addSourceFiles(functions, readSourceFiles(functions, btf, btfExt, log));
+  const programs = addMeanings(functions.filter(({ section }) => section !== TEXT));
+  const subprograms = functions.filter(({ section }) => section === TEXT);
   if (programs.length === 0 && subprograms.length === 1) {
     const message = 'the only function lies in .text: libbpf before 1.5 takes it for a program, later versions do not';
     log.add('info', 'lone-text-function', describe(subprograms[0]?.name), message);
@@ -154,7 +150,9 @@ function affordable(found: readonly Found[], available: number, log: DiagnosticL
   return found.slice(0, past);
 }
 
-function describeFunction(elf: ElfFile, symbol: ElfSymbol, section: ElfSection, index: number): BpfFunction {
+const NOTHING = new Uint8Array(0);
+
+function describeFunction(symbol: ElfSymbol, section: ElfSection, content: Uint8Array, index: number): BpfFunction {
   return {
     name: symbol.name,
     index,
@@ -162,14 +160,28 @@ function describeFunction(elf: ElfFile, symbol: ElfSymbol, section: ElfSection, 
     sectionIndex: section.index,
     symbol: symbol.index,
     offset: symbol.value,
-    code: elf.content(section).subarray(symbol.value, symbol.value + symbol.size),
+    code: content.subarray(symbol.value, symbol.value + symbol.size),
     binding: BINDINGS[symbol.binding] ?? symbol.binding,
     hidden: symbol.visibility === STV.HIDDEN || symbol.visibility === STV.INTERNAL,
   };
 }
 
-function withSourceFile(each: BpfFunction, sourceFile: string | undefined): BpfFunction {
-  return sourceFile === undefined ? each : { ...each, sourceFile };
+/** In place: an object may have a million functions, and copies cost more than all else. */
+function addSourceFiles(functions: readonly BpfFunction[], files: readonly (string | undefined)[]): void {
+  for (const each of functions) {
+    const sourceFile = files[each.index];
+    if (sourceFile !== undefined) Object.assign(each, { sourceFile });
+  }
+}
+
+/** In place too. */
+function addMeanings(functions: readonly BpfFunction[]): BpfProgram[] {
+  const meanings = new Map<string, SectionMeaning>();
+  return functions.map((each) => {
+    const meaning = meanings.get(each.section) ?? readSectionName(each.section);
+    meanings.set(each.section, meaning);
+    return Object.assign(each, meaning);
+  });
 }
 
 const BINDINGS: Readonly<Record<number, 'local' | 'global' | 'weak'>> = {

@@ -40,6 +40,8 @@ export function readReach(
 }
 
 function reachOf(start: number, uses: readonly CodeUses[], budget: Budget): Reach | undefined {
+  const own = uses[start];
+  if (own?.calls.length === 0) return alone(own);
   const placed = linkOrder(start, uses, budget);
   if (placed === undefined) return undefined;
   const all = [...placed].flatMap((index) => uses[index] ?? []);
@@ -52,6 +54,10 @@ function reachOf(start: number, uses: readonly CodeUses[], budget: Budget): Reac
     maps: union(({ maps }) => maps),
     tailCallMaps: union(({ tailCallMaps }) => tailCallMaps),
   };
+}
+
+function alone({ helpers, externs, maps, tailCallMaps }: CodeUses): Reach {
+  return { subprograms: [], helpers, externs, maps, tailCallMaps };
 }
 
 function linkOrder(start: number, uses: readonly CodeUses[], budget: Budget): Set<number> | undefined {
