@@ -2,7 +2,7 @@
 import type { Btf } from '../btf/decode.ts';
 import { describeSection } from '../elf/file.ts';
 import { SHT, STB, STT } from '../elf/names.ts';
-import { CALL, OPCODE, PSEUDO } from '../insn/opcodes.ts';
+import { CALL, OPCODE, POISON, PSEUDO } from '../insn/opcodes.ts';
 import { type InstructionSlots, SLOT_SIZE } from '../insn/slots.ts';
 import { FunctionIndex } from '../object/function-index.ts';
 import type { BpfObject } from '../object/open.ts';
@@ -78,7 +78,7 @@ export class LibbpfObject {
       maps: this.#object.maps,
       relocationsOf: (index) => this.#object.relocations[index] ?? [],
       externAt: (place) => this.#answer(place, evidence),
-      poisonKfuncs: this.#release.poisonsKfuncs && this.#form === 'direct',
+      ...(this.#release.poisonsKfuncs && this.#form === 'direct' && { poisonOf: (place) => POISON.KFUNC + place }),
     });
     this.#checkOtherExterns(evidence);
     if (this.#form === 'direct') sanitise(stream.slots, this.#kernel);

@@ -1,8 +1,11 @@
 // Every loader that is known, the commonest first, and their names in words.
+import { AYA } from './aya.ts';
+import { CILIUM } from './cilium.ts';
 import { LIBBPF } from './libbpf.ts';
+import { LIBBPF_LIGHT } from './libbpf-light.ts';
 import type { Loader, LoaderName } from './loader.ts';
 
-export const LOADERS: readonly Loader[] = [...LIBBPF];
+export const LOADERS: readonly Loader[] = [...LIBBPF, ...LIBBPF_LIGHT, ...CILIUM, ...AYA];
 
 const WORDS: Readonly<Record<LoaderName, string>> = {
   libbpf: 'libbpf',

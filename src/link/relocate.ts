@@ -18,8 +18,8 @@ export interface RelocateRules {
   readonly maps: readonly BpfMap[];
   readonly relocationsOf: (functionIndex: number) => readonly BpfRelocation[];
   readonly externAt: (place: number) => ExternAnswer;
-  /** Missing kfuncs become calls that name the extern (libbpf 1.2). */
-  readonly poisonKfuncs: boolean;
+  /** `imm` of the helper call that stands for the call of a missing kfunc; without it the call stays one of kfunc 0. */
+  readonly poisonOf?: (place: number) => number;
   /** What else may stand in `src` for this map; by default MAP_VALUE for data, MAP_FD for other maps. */
   readonly pseudoOf?: (map: BpfMap) => number;
 }
@@ -77,14 +77,14 @@ function callExtern(
   slot: number,
   place: number,
   answer: ExternAnswer,
-  { poisonKfuncs }: RelocateRules,
+  { poisonOf }: RelocateRules,
 ): void {
   switch (answer.kind) {
     case 'type':
       slots.write(slot, { src: CALL.KFUNC, imm: answer.id, offset: answer.module });
       return;
     case 'missing':
-      if (poisonKfuncs) slots.write(slot, { dst: 0, src: CALL.HELPER, offset: 0, imm: POISON.KFUNC + place });
+      if (poisonOf) slots.write(slot, { dst: 0, src: CALL.HELPER, offset: 0, imm: poisonOf(place) });
       else slots.write(slot, { src: CALL.KFUNC, imm: 0, offset: 0 });
       return;
     default:

@@ -1,0 +1,148 @@
+// aya: libbpf's way of putting code together, with rules of its own for what may be called and for what it relocates.
+import { AYA_RULES } from '../btf/core-rules.ts';
+import { describeSection } from '../elf/file.ts';
+import { STT } from '../elf/names.ts';
+import { OPCODE, POISON, PSEUDO } from '../insn/opcodes.ts';
+import { type InstructionSlots, SLOT_SIZE } from '../insn/slots.ts';
+import { FunctionIndex } from '../object/function-index.ts';
+import type { BpfMap } from '../object/maps.ts';
+import type { BpfObject } from '../object/open.ts';
+import type { BpfFunction } from '../object/programs.ts';
+import { CoreCode, checkBtfExt } from './core.ts';
+import { Externs } from './externs.ts';
+import type { Kernel } from './kernel.ts';
+import { isSubprogramCall, layOut, type Reference } from './layout.ts';
+import { Evidence, type LinkedCode, type Loader, refuse } from './loader.ts';
+import { relocateData } from './relocate.ts';
+import { sanitise } from './sanitise.ts';
+
+interface AyaRelease {
+  readonly since: string;
+  readonly until?: string;
+  /** References to `.bss` look like references to a map (aya-obj before 0.2.1). */
+  readonly bssIsMap: boolean;
+  /** Variables and functions of the kernel; before, such references stay as the compiler left them. */
+  readonly resolvesKsyms: boolean;
+}
+
+const RELEASES: readonly AyaRelease[] = [
+  { since: '0.14', bssIsMap: false, resolvesKsyms: true },
+  { since: '0.13.1', until: '0.13.1', bssIsMap: false, resolvesKsyms: false },
+  { since: '0', until: '0.13.0', bssIsMap: true, resolvesKsyms: false },
+];
+
+export const AYA: readonly Loader[] = RELEASES.map((release) => ({
+  name: 'aya',
+  since: release.since,
+  ...(release.until !== undefined && { until: release.until }),
+  poisonsMaps: false,
+  open: (object, kernel) => {
+    const opened = new AyaObject(object, kernel, release);
+    return (program) => opened.link(program);
+  },
+}));
+
+const TEXT = '.text';
+
+class AyaObject {
+  readonly #object: BpfObject;
+  readonly #kernel: Kernel;
+  readonly #release: AyaRelease;
+  readonly #core: CoreCode;
+  readonly #index: FunctionIndex;
+
+  constructor(object: BpfObject, kernel: Kernel, release: AyaRelease) {
+    this.#object = object;
+    this.#kernel = kernel;
+    this.#release = release;
+    this.#core = new CoreCode(object, kernel, AYA_RULES);
+    this.#index = new FunctionIndex(object.functions);
+  }
+
+  link(program: BpfFunction): LinkedCode {
+    const { elf, functions, maps, relocations } = this.#object;
+    const { littleEndian: little } = elf;
+    if (program.section === TEXT) throw refuse('a function in .text is no program');
+    checkObject(this.#object);
+    checkBtfExt(this.#object);
+    const evidence = new Evidence();
+    const bySlot = functions.map(() => new Map<number, number>());
+    relocations.forEach((own, index) => {
+      for (const [place, { instruction }] of own.entries()) bySlot[index]?.set(instruction, place);
+    });
+    const stream = layOut(program, {
+      little,
+      codeOf: (each) => this.#core.of(each, evidence),
+      referenceAt: (home, slots, slot) => this.#referenceAt(home, slots, slot, bySlot[home.index]?.get(slot)),
+    });
+    const references = relocateData(stream, {
+      form: 'direct',
+      maps,
+      relocationsOf: (index) =>
+        (relocations[index] ?? []).filter(({ target }) => target.kind !== 'extern' || this.#release.resolvesKsyms),
+      externAt: (place) => this.#answer(place, evidence),
+      poisonOf: (place) => POISON.KFUNC + (this.#object.externs[place]?.symbol ?? 0),
+      pseudoOf: (map) => this.#pseudoOf(map),
+    });
+    sanitise(stream.slots, this.#kernel);
+    return { code: stream.slots.bytes, little, evidence, maps: references };
+  }
+
+  #referenceAt(
+    home: BpfFunction,
+    slots: InstructionSlots,
+    slot: number,
+    place: number | undefined,
+  ): Reference | undefined {
+    const target = place === undefined ? undefined : this.#object.relocations[home.index]?.[place]?.target;
+    if (isSubprogramCall(slots, slot)) {
+      if (target?.kind === 'call') return { callee: this.#function(target.function), via: 'call' };
+      if (target?.kind === 'extern' && this.#release.resolvesKsyms) return undefined;
+      if (target !== undefined)
+        throw refuse(`slot ${slot} of ${JSON.stringify(home.name)} calls no function of the object`);
+      const offset = home.offset + (slot + slots.imm(slot) + 1) * SLOT_SIZE;
+      const callee = this.#index.containing(home.sectionIndex, offset);
+      if (callee?.offset !== offset) throw refuse(`slot ${slot} of ${JSON.stringify(home.name)} calls no function`);
+      return { callee, via: 'call' };
+    }
+    return target?.kind === 'function' && slots.opcode(slot) === OPCODE.LD_IMM64
+      ? { callee: this.#function(target.function), via: 'address' }
+      : undefined;
+  }
+
+  #function(place: number): BpfFunction {
+    const found = this.#object.functions[place];
+    if (found === undefined) throw refuse(`there is no function ${place}`);
+    return found;
+  }
+
+  #answer(place: number, evidence: Evidence) {
+    const extern = this.#object.externs[place];
+    if (extern === undefined) throw refuse(`there is no extern ${place}`);
+    if (extern.kind === 'kconfig') throw refuse(`what becomes of ${JSON.stringify(extern.name)} is not known`);
+    return new Externs(this.#object, this.#kernel, { kfuncFlavors: false, core: AYA_RULES }).resolve(extern, evidence);
+  }
+
+  #pseudoOf({ origin, name }: BpfMap): number {
+    if (origin !== 'data') return PSEUDO.MAP_FD;
+    const isBss = name === '.bss' || name.startsWith('.bss.');
+    return isBss && this.#release.bssIsMap ? PSEUDO.MAP_FD : PSEUDO.MAP_VALUE;
+  }
+}
+
+function checkObject({ elf, functions, relocations }: BpfObject): void {
+  const covered = new Map<number, number>();
+  for (const each of functions) {
+    if (elf.symbols[each.symbol]?.type !== STT.FUNC)
+      throw refuse(`${JSON.stringify(each.name)} is not marked as a function`);
+    if (elf.symbols[each.symbol]?.size !== each.code.length) throw refuse(`${JSON.stringify(each.name)} is cut`);
+    covered.set(each.sectionIndex, (covered.get(each.sectionIndex) ?? 0) + each.code.length);
+  }
+  const text = elf.section(TEXT);
+  if (text && text.size !== (covered.get(text.index) ?? 0)) {
+    throw refuse(`${describeSection(text)} has code that belongs to no function`);
+  }
+  if (relocations.some((own) => own.some(({ target }) => target.kind === 'unknown'))) {
+    throw refuse('a relocation refers to nothing that is known');
+  }
+}
