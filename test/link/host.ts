@@ -5,7 +5,7 @@ import { release } from 'node:os';
 import { Btf } from '../../src/btf/decode.ts';
 import type { Target } from '../../src/link/kernel.ts';
 
-const VMLINUX = '/sys/kernel/btf/vmlinux';
+export const VMLINUX = '/sys/kernel/btf/vmlinux';
 
 export const NO_BTF: string | undefined = existsSync(VMLINUX) ? undefined : `no ${VMLINUX}`;
 
