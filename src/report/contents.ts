@@ -1,16 +1,20 @@
 // What an object holds: its programs by type and its maps; with -v, each of them on a line with its facts.
 // Repeats what the records say and works nothing out.
-import type { MapSummary, ObjectSummary, ProgramSummary } from '../object/summarize.ts';
+import type { MapSummary } from '../object/summarize.ts';
+import type { CarvedObject, CarvedProgram } from '../scan/events.ts';
 import type { Palette } from './colors.ts';
 import { type Cell, flow, flowList } from './columns.ts';
 import { escapeName } from './escape.ts';
 import type { Style } from './style.ts';
+import { tagWords } from './tags.ts';
 import { padEnd, widest } from './width.ts';
 
-/** A program whose kernel tags were predicted. */
-type TaggedProgram = ProgramSummary & { readonly tags?: readonly { readonly tag: string; readonly exact: boolean }[] };
-
-export function renderContents(object: ObjectSummary, indent: number, style: Style, colors: Palette): string {
+export function renderContents(
+  object: Pick<CarvedObject, 'license' | 'programs' | 'maps'>,
+  indent: number,
+  style: Style,
+  colors: Palette,
+): string {
   if (object.programs.length === 0 && object.maps.length === 0) {
     return `${' '.repeat(indent)}${colors.dim('no programs or maps')}\n`;
   }
@@ -20,7 +24,12 @@ export function renderContents(object: ObjectSummary, indent: number, style: Sty
 /** Lines that a list of names may take on a terminal before it is folded. */
 const LINES_OF_NAMES = 2;
 
-function renderNames(object: ObjectSummary, indent: number, { width }: Style, { dim }: Palette): string {
+function renderNames(
+  object: Pick<CarvedObject, 'license' | 'programs' | 'maps'>,
+  indent: number,
+  { width }: Style,
+  { dim }: Palette,
+): string {
   const lists = [...namesByType(object.programs)];
   if (object.maps.length > 0) {
     lists.push([object.maps.length === 1 ? 'map' : 'maps', object.maps.map((map) => map.name)]);
@@ -37,7 +46,7 @@ function renderNames(object: ObjectSummary, indent: number, { width }: Style, { 
   return text;
 }
 
-function namesByType(programs: readonly ProgramSummary[]): ReadonlyMap<string, string[]> {
+function namesByType(programs: readonly CarvedProgram[]): ReadonlyMap<string, string[]> {
   const names = new Map<string, string[]>();
   for (const program of programs) {
     const type = programType(program);
@@ -48,12 +57,17 @@ function namesByType(programs: readonly ProgramSummary[]): ReadonlyMap<string, s
   return names;
 }
 
-function programType({ type }: ProgramSummary): string {
+function programType({ type }: CarvedProgram): string {
   if (type === undefined) return 'program';
   return typeof type === 'number' ? `type ${type}` : escapeName(type);
 }
 
-function renderEach(object: ObjectSummary, indent: number, style: Style, colors: Palette): string {
+function renderEach(
+  object: Pick<CarvedObject, 'license' | 'programs' | 'maps'>,
+  indent: number,
+  style: Style,
+  colors: Palette,
+): string {
   const rows = [...object.programs.map(programRow), ...object.maps.map(mapRow)];
   const nameWidth = Math.min(LONGEST_NAME_COLUMN, widest(rows.map(({ name }) => name)));
   const kindWidth = widest(rows.map(({ kind }) => kind));
@@ -80,8 +94,8 @@ interface ContentRow {
   readonly details: readonly string[];
 }
 
-function programRow(program: TaggedProgram): ContentRow {
-  const details = (program.tags ?? []).map(({ tag, exact }) => (exact ? `tag ${tag}` : `tag ${tag}?`));
+function programRow(program: CarvedProgram): ContentRow {
+  const details = tagWords(program).map((words) => (program.tags ? `tag ${words}` : `no tag: ${words}`));
   details.push(escapeName(program.section));
   details.push(program.instructions === 1 ? '1 instruction' : `${program.instructions} instructions`);
   // Most sections are named for the target: `kprobe/do_exit` says it already.

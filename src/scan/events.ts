@@ -2,7 +2,8 @@
 // Plain data: it crosses threads by structured clone and becomes JSON as it is.
 import type { Completeness, ElfIdentity } from '../carve/size.ts';
 import type { Diagnostic } from '../diagnostics.ts';
-import type { ObjectSummary } from '../object/summarize.ts';
+import type { TagPrediction, TagState } from '../link/predict.ts';
+import type { ObjectSummary, ProgramSummary } from '../object/summarize.ts';
 import type { Region, Source } from '../source/source.ts';
 
 /** Where in a host ELF file an object lies. */
@@ -13,8 +14,20 @@ export interface Within {
   readonly buildId?: string;
 }
 
+/** A program, and what the kernel will call it once a loader hands it over. */
+export interface CarvedProgram extends ProgramSummary {
+  /** Likelier first; those that assume something of the application come last. */
+  readonly tags?: readonly TagPrediction[];
+  /** Why there is no tag for the commonest loader: `needs-btf`, `refused` and the like. */
+  readonly tagState?: TagState;
+  readonly tagReason?: string;
+  /** Ids of the loaded programs that have one of these tags, when they were asked for. */
+  readonly live?: readonly number[];
+}
+
 /** One place where an object was found. The same bytes in two places are two of these with one `sha256`. */
-export interface CarvedObject extends ObjectSummary {
+export interface CarvedObject extends Omit<ObjectSummary, 'programs'> {
+  readonly programs: readonly CarvedProgram[];
   readonly kind: 'object';
   /** Hexadecimal digest of exactly the carved bytes. */
   readonly sha256: string;

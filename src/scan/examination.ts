@@ -3,12 +3,13 @@
 import { createHash } from 'node:crypto';
 import { type Reader, readAt } from '../bytes/reader.ts';
 import { carveObjects } from '../carve/carve.ts';
-import { type Candidates, Finder, type RejectedCandidate } from '../carve/search.ts';
+import { type Candidates, Finder, type RejectedCandidate, type SearchRange } from '../carve/search.ts';
 import type { SizedObject } from '../carve/size.ts';
 import { type Diagnostic, hex } from '../diagnostics.ts';
 import type { CarvedObject } from './events.ts';
 import { Meanings } from './meanings.ts';
 import { addCounts, newTally, type Tally } from './tally.ts';
+import { TargetKernel, type TargetOptions } from './target-kernel.ts';
 
 export interface ExamineOptions {
   /** Follow a symbolic link found at the path. */
@@ -19,6 +20,8 @@ export interface ExamineOptions {
   readonly content: boolean;
   /** Give large files back in pieces rather than search them alone. */
   readonly split: boolean;
+  /** The kernel that tags are predicted for. */
+  readonly kernel: TargetOptions;
 }
 
 /** Where findings go, as soon as they are made. */
@@ -36,6 +39,8 @@ export interface Subject {
   readonly where: string;
   /** Offset or address that stands for position 0 of the reader. */
   readonly base: number;
+  /** Bytes of the source that are there at all, when that is not all of them. */
+  readonly stored?: number;
   /** The place of an object whose bytes were just read; `undefined` when they must not be trusted. */
   place(object: SizedObject): Place | undefined;
 }
@@ -45,11 +50,12 @@ export class Examination {
   readonly options: ExamineOptions;
   readonly cancelled: () => boolean;
   tally: Tally = newTally();
-  private readonly meanings = new Meanings();
+  private readonly meanings: Meanings;
   private readonly findings: Findings;
 
   constructor(options: ExamineOptions, findings: Findings, cancelled: () => boolean) {
     this.options = options;
+    this.meanings = new Meanings(new TargetKernel(options.kernel));
     this.findings = findings;
     this.cancelled = cancelled;
   }
@@ -61,10 +67,17 @@ export class Examination {
     return taken;
   }
 
-  /** Carves what `parts` found in `size` bytes of `reader`. `work` says how many of them are stored: they earn the work. */
+  /** Searches one range and counts its bytes. */
+  search(reader: Reader, range: SearchRange): Candidates {
+    const part = this.finder.search(reader, range);
+    this.tally.bytes += Math.min(part.end ?? range.to, range.to) - range.from;
+    return part;
+  }
+
+  /** Carves what `parts` found in `size` bytes of `reader`. */
   carve(reader: Reader, parts: readonly Candidates[], size: number, subject: Subject): void {
     const offsets = parts.flatMap((part) => part.offsets);
-    const carving = carveObjects(reader, offsets, size);
+    const carving = carveObjects(reader, offsets, size, subject.stored);
     for (const object of carving.objects) this.emit(reader, object, subject);
     this.tally.candidates += carving.objects.length;
     this.countRejected([...parts, carving], subject);

@@ -2,16 +2,18 @@
 // The walk and the bookkeeping are here; sources are examined by workers.
 import { availableParallelism, hostname, release } from 'node:os';
 import pLimit from 'p-limit';
-import type { Candidates, SearchRange } from '../carve/search.ts';
+import type { Candidates } from '../carve/search.ts';
 import type { Diagnostic } from '../diagnostics.ts';
 import type { FilePath } from '../source/path.ts';
 import { walk } from '../source/walk.ts';
 import { batches } from './batches.ts';
 import type { Host, ObjectEvent, ScanEvent, ScanSummary, StartEvent } from './events.ts';
-import { type LargeFile, SEGMENT } from './examine.ts';
+import type { LargeFile } from './examine.ts';
 import { type Executor, newExecutor } from './pool.ts';
 import { EventQueue } from './queue.ts';
+import { groupRanges } from './segments.ts';
 import { addTally, newTally } from './tally.ts';
+import { TargetKernel } from './target-kernel.ts';
 import type { Finding, Task } from './tasks.ts';
 import { VERSION } from './version.ts';
 
@@ -26,6 +28,10 @@ export interface ScanOptions {
   readonly oneFileSystem?: boolean;
   /** Follow symbolic links met in directories. */
   readonly follow?: boolean;
+  /** BTF of the kernel that tags are predicted for: a file, or `none`. Default: the running kernel's. */
+  readonly btf?: FilePath;
+  /** Release of that kernel, as `uname -r` has it. Default: the running kernel's. */
+  readonly kernel?: string;
   /** Directories to stay out of, absolute and real: where this scan itself writes. */
   readonly avoid?: readonly string[];
   /** Give the bytes of every distinct object with its first event. */
@@ -88,7 +94,13 @@ class Run {
     this.options = options;
     this.width = Math.max(1, options.jobs ?? availableParallelism());
     this.limit = pLimit(2 * this.width);
+    const kernel = {
+      ...(options.btf !== undefined && { btf: options.btf }),
+      ...(options.kernel !== undefined && { release: options.kernel }),
+    };
+    for (const diagnostic of new TargetKernel(kernel).diagnostics) this.receive({ diagnostic });
     const examine = {
+      kernel,
       follow: options.follow ?? false,
       content: options.content ?? false,
       ...(options.maxSize !== undefined && { maxSize: options.maxSize }),
@@ -218,21 +230,4 @@ class Run {
       objects: this.objects,
     });
   }
-}
-
-/** Ranges of a sparse file may be tiny: together they make tasks of about a segment. */
-function groupRanges(ranges: readonly SearchRange[]): SearchRange[][] {
-  const groups: SearchRange[][] = [];
-  let room = 0;
-  for (const range of ranges) {
-    const size = range.to - range.from;
-    const open = groups.at(-1);
-    if (open && size <= room) open.push(range);
-    else {
-      groups.push([range]);
-      room = SEGMENT;
-    }
-    room -= size;
-  }
-  return groups;
 }

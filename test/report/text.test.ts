@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { TagPrediction } from '../../src/link/predict.ts';
 import { renderText } from '../../src/report/text.ts';
 import { displayWidth } from '../../src/report/width.ts';
 import type { CarvedObject } from '../../src/scan/events.ts';
@@ -180,7 +181,7 @@ describe('an object', () => {
   test('with predicted tags shows them behind the name under -v', async () => {
     const tagged = { ...program('x', 'xdp'), tags: [tag('2a8c45c2f0e905b1', true), tag('10e060f1f65ee396', false)] };
     expect((await only({ programs: [tagged] }, { verbose: 1 }))[2]).toBe(
-      '      xdp  x  tag 2a8c45c2f0e905b1  tag 10e060f1f65ee396?  xdp/x  8 instructions',
+      '      xdp  x  tag 2a8c45c2f0e905b1  xdp/x  8 instructions',
     );
   });
 
@@ -296,6 +297,14 @@ describe('whatever the input', () => {
   });
 });
 
-function tag(value: string, exact: boolean) {
-  return { tag: value, algorithm: 'sha1', loader: 'libbpf', exact, assumptions: [] };
+function tag(value: string, exact: boolean): TagPrediction {
+  return {
+    tag: value,
+    algorithm: 'sha1',
+    loader: 'libbpf',
+    loaders: ['libbpf'],
+    state: 'exact',
+    exact,
+    assumptions: [],
+  };
 }
