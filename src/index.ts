@@ -3,7 +3,13 @@
 export type { Completeness, ElfIdentity } from './carve/size.ts';
 export type { Diagnostic, Severity } from './diagnostics.ts';
 export { FormatError } from './diagnostics.ts';
+export type { CoreRelocationRecord } from './object/core-relocations.ts';
+export type { ObjectDetails, ProgramDetails, SubprogramDetails } from './object/describe.ts';
+export type { BtfDetails, BtfTypeRecord, TypesForm } from './object/describe-btf.ts';
+export type { MapDetails } from './object/describe-maps.ts';
+export type { CodeLine } from './object/listing.ts';
 export type { MapSummary, ObjectSummary, ProgramSummary } from './object/summarize.ts';
+export type { RelocationRecord, SectionRecord, SymbolRecord } from './object/tables.ts';
 export type {
   CarvedObject,
   DiagnosticEvent,
@@ -17,6 +23,8 @@ export type {
   SummaryEvent,
   Within,
 } from './scan/events.ts';
+export type { InspectedObject, InspectOptions, InspectReport } from './scan/inspect.ts';
+export { inspect } from './scan/inspect.ts';
 export type { ScanOptions } from './scan/scan.ts';
 export { scan } from './scan/scan.ts';
 export type { FilePath } from './source/path.ts';

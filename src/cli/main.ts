@@ -2,6 +2,7 @@
 import { createRequire } from 'node:module';
 import yargs from 'yargs';
 import { protectDashes } from './arguments.ts';
+import { inspectCommand } from './commands/inspect.ts';
 import { scanCommand } from './commands/scan.ts';
 import { verifyCommand } from './commands/verify.ts';
 import { EXIT, type ExitStatus, UsageError } from './exit.ts';
@@ -17,11 +18,13 @@ async function main(argv: readonly string[]): Promise<ExitStatus> {
     .scriptName('bpfcarve')
     .usage('$0 VERB [TARGET...]\n\nFinds the eBPF objects inside executables, libraries and any other file.')
     .command(scanCommand(finish))
+    .command(inspectCommand(finish))
     .command(verifyCommand(finish))
     .version(version)
     .alias('h', 'help')
     .parserConfiguration({
       'camel-case-expansion': true,
+      'greedy-arrays': false,
       'parse-positional-numbers': false,
       'populate--': false,
     })
@@ -45,7 +48,7 @@ function refuseRepeated(args: Readonly<Record<string, unknown>>): true {
   return true;
 }
 
-const REPEATABLE = new Set(['_', 'targets', 'include', 'exclude']);
+const REPEATABLE = new Set(['_', 'targets', 'include', 'exclude', 'btf']);
 
 async function exitStatus(): Promise<ExitStatus> {
   try {

@@ -1,13 +1,12 @@
 // Everything an object says, as records with names instead of places in tables: what `inspect` shows and hands to programs.
 // Adds to the summary that scans carry; decides nothing of how it is shown.
 import type { Btf } from '../btf/decode.ts';
-import { formatC } from '../btf/format-c.ts';
-import { formatRaw } from '../btf/format-raw.ts';
-import type { BtfType } from '../btf/types.ts';
 import type { Diagnostic } from '../diagnostics.ts';
 import { DiagnosticLog } from '../elf/log.ts';
 import { SLOT_SIZE } from '../insn/slots.ts';
+import type { CodeUses } from './code.ts';
 import { type CoreRelocationRecord, listCoreRelocations } from './core-relocations.ts';
+import { type BtfDetails, describeBtf, type TypesForm } from './describe-btf.ts';
 import { MapDescriber, type MapDetails } from './describe-maps.ts';
 import type { BpfExtern } from './externs.ts';
 import { type CodeLine, Listing } from './listing.ts';
@@ -24,7 +23,6 @@ import {
   type SymbolRecord,
 } from './tables.ts';
 import { TextAllowance } from './text-allowance.ts';
-import { wide } from './wide.ts';
 
 export interface DescribeOptions {
   /** BTF of the kernel that CO-RE relocations are resolved against. */
@@ -33,11 +31,9 @@ export interface DescribeOptions {
   readonly program?: string;
   /** With the code of every function. */
   readonly disassemble?: boolean;
-  /** With every BTF type: as records, as C or as bpftool's raw listing. */
+  /** With every BTF type. */
   readonly types?: TypesForm;
 }
-
-export type TypesForm = 'records' | 'c' | 'raw';
 
 /** What code refers to, its subprograms included for a program. */
 interface FunctionUses {
@@ -45,7 +41,10 @@ interface FunctionUses {
   readonly externs: readonly string[];
 }
 
-export interface ProgramDetails extends ProgramSummary, FunctionUses {
+/** A program as the summary has it, and the rest. */
+export type ProgramDetails<P extends ProgramSummary = ProgramSummary> = P & ProgramFacts;
+
+export interface ProgramFacts extends FunctionUses {
   /** Bytes from the start of its section. */
   readonly offset: number;
   readonly binding: BpfFunction['binding'];
@@ -87,23 +86,9 @@ export interface Callee {
   readonly via: 'call' | 'address';
 }
 
-/** A BTF type, with 64-bit values as records hold them. */
-export type BtfTypeRecord =
-  | Exclude<BtfType, { kind: 'enum64' }>
-  | (Omit<Extract<BtfType, { kind: 'enum64' }>, 'values'> & {
-      readonly values: readonly { readonly name: string; readonly value: number | string }[];
-    });
-
-export interface BtfDetails {
-  /** How many types there are; the types themselves when they were asked for. */
-  readonly types: number | readonly BtfTypeRecord[];
-  readonly coreRelocations: number;
-  /** All types as text in the form that was asked for, in pieces. */
-  readonly listing?: { readonly form: 'c' | 'raw'; readonly text: readonly string[] };
-}
-
-export interface ObjectDetails extends Omit<ObjectSummary, 'programs' | 'maps' | 'btf'> {
-  readonly programs: readonly ProgramDetails[];
+export interface ObjectDetails<P extends ProgramSummary = ProgramSummary>
+  extends Omit<ObjectSummary, 'programs' | 'maps' | 'btf'> {
+  readonly programs: readonly ProgramDetails<P>[];
   readonly subprograms: readonly SubprogramDetails[];
   readonly maps: readonly MapDetails[];
   readonly externs: readonly ExternRecord[];
@@ -117,135 +102,141 @@ export interface ObjectDetails extends Omit<ObjectSummary, 'programs' | 'maps' |
   readonly diagnostics: readonly Diagnostic[];
 }
 
-/** `summary` is that of the same object: what is known of a program beyond its bytes (tags, live ids) is kept. */
-export function describeObject(object: BpfObject, summary: ObjectSummary, options: DescribeOptions = {}): ObjectDetails {
-  const log = new DiagnosticLog();
-  const text = new TextAllowance(object.elf.bytes.length, log);
-  const scope = options.program === undefined ? EVERYTHING : scopeOf(object, options.program);
-  const all = listCoreRelocations(object, { text, log, ...(options.kernel && { kernel: options.kernel }) });
-  const coreRelocations = narrow(object, scope, all);
-  const listing = options.disassemble ? new Listing(object, coreRelocations, text, log) : undefined;
-  const maps = new MapDescriber(object, text, log);
-  const functions = object.functions.filter(({ index }) => scope.hasFunction(index));
-  const btf = describeBtf(object, options.types, log);
-  const details = {
-    ...summary,
-    programs: describePrograms(object, summary, scope, listing),
-    subprograms: object.subprograms
-      .filter(({ index }) => scope.hasFunction(index))
-      .map((each) => describeSubprogram(object, each, listing)),
-    maps: object.maps.flatMap((map, place) => {
-      const known = summary.maps[place];
-      return known && scope.hasMap(map.index) ? [maps.describe(map, known)] : [];
-    }),
-    externs: object.externs.filter(({ index }) => scope.hasExtern(index)).map(describeExtern),
-    callGraph: functions.flatMap((each) => describeCalls(object, each)),
-    sections: listSections(object, text),
-    symbols: listSymbols(object, text),
-    relocations: narrow(object, scope, listRelocations(object, text)),
-    coreRelocations,
-  };
-  const { btf: _counts, ...rest } = details;
-  return { ...rest, ...(btf && { btf }), diagnostics: [...object.diagnostics, ...log.diagnostics] };
-}
+/** What is known of the object already, in its order; its programs may say more than their bytes do. */
+export type Known<P extends ProgramSummary> = Omit<ObjectSummary, 'programs'> & { readonly programs: readonly P[] };
 
-function describePrograms(
+/** `known` is that of the same object: what it says of programs (tags, live ids) stays. */
+export function describeObject<P extends ProgramSummary>(
   object: BpfObject,
-  summary: ObjectSummary,
-  scope: Scope,
-  listing: Listing | undefined,
-): ProgramDetails[] {
-  return object.programs.flatMap((program, place) => {
-    const known = summary.programs[place];
-    if (known === undefined || !scope.hasFunction(program.index)) return [];
-    const uses = object.reach.get(program.index) ?? object.uses[program.index];
-    const { offset, binding, attachType, sleepable, frags, autoload } = program;
+  known: Known<P>,
+  options: DescribeOptions = {},
+): ObjectDetails<P> {
+  return new Describer(object, known, options).describe();
+}
+
+class Describer<P extends ProgramSummary> {
+  readonly #object: BpfObject;
+  readonly #known: Known<P>;
+  readonly #options: DescribeOptions;
+  readonly #scope: Scope;
+  readonly #log = new DiagnosticLog();
+  readonly #text: TextAllowance;
+
+  constructor(object: BpfObject, known: Known<P>, options: DescribeOptions) {
+    this.#object = object;
+    this.#known = known;
+    this.#options = options;
+    this.#scope = options.program === undefined ? EVERYTHING : scopeOf(object, options.program);
+    this.#text = new TextAllowance(object.elf.bytes.length, this.#log);
+  }
+
+  describe(): ObjectDetails<P> {
+    const { kernel, disassemble, types } = this.#options;
+    const object = this.#object;
+    const input = { text: this.#text, log: this.#log };
+    const coreRelocations = this.#narrow(listCoreRelocations(object, { ...input, ...(kernel && { kernel }) }));
+    const listing = disassemble ? new Listing(object, coreRelocations, this.#text, this.#log) : undefined;
+    const btf = describeBtf(object, types, this.#text, this.#log);
+    const { license } = this.#known;
     return {
-      ...known,
-      ...(attachType !== undefined && { attachType }),
-      ...(sleepable && { sleepable }),
-      ...(frags && { frags }),
-      ...(!autoload && { autoload }),
-      offset,
-      binding,
-      ...namesOf(object, uses),
-      tailCallMaps: (uses?.tailCallMaps ?? []).map((map) => object.maps[map]?.name ?? ''),
-      ...(listing && { code: listing.of(program) }),
+      ...(license !== undefined && { license }),
+      programs: this.#programs(listing),
+      subprograms: this.#subprograms(listing),
+      maps: this.#maps(),
+      externs: object.externs.filter(({ index }) => this.#scope.hasExtern(index)).map(describeExtern),
+      callGraph: this.#callGraph(),
+      sections: listSections(object, this.#text),
+      symbols: listSymbols(object, this.#text),
+      relocations: this.#narrow(listRelocations(object, this.#text)),
+      ...(btf && { btf }),
+      coreRelocations,
+      diagnostics: [...object.diagnostics, ...this.#log.diagnostics],
     };
-  });
+  }
+
+  #programs(listing: Listing | undefined): ProgramDetails<P>[] {
+    const { programs, reach, uses } = this.#object;
+    return programs.flatMap((program, place) => {
+      const known = this.#known.programs[place];
+      if (known === undefined || !this.#scope.hasFunction(program.index)) return [];
+      const used = reach.get(program.index) ?? uses[program.index];
+      const { offset, binding, attachType, sleepable, frags, autoload } = program;
+      return {
+        ...known,
+        ...(attachType !== undefined && { attachType }),
+        ...(sleepable && { sleepable }),
+        ...(frags && { frags }),
+        ...(!autoload && { autoload }),
+        offset,
+        binding,
+        ...this.#names(used),
+        tailCallMaps: this.#mapNames(used?.tailCallMaps),
+        ...(listing && { code: listing.of(program) }),
+      };
+    });
+  }
+
+  #subprograms(listing: Listing | undefined): SubprogramDetails[] {
+    const { subprograms, uses } = this.#object;
+    const wanted = subprograms.filter(({ index }) => this.#scope.hasFunction(index));
+    return wanted.map((each) => ({
+      name: each.name,
+      section: each.section,
+      offset: each.offset,
+      binding: each.binding,
+      instructions: Math.floor(each.code.length / SLOT_SIZE),
+      ...(each.sourceFile !== undefined && { sourceFile: each.sourceFile }),
+      ...this.#names(uses[each.index]),
+      ...(listing && { code: listing.of(each) }),
+    }));
+  }
+
+  #maps(): MapDetails[] {
+    const describer = new MapDescriber(this.#object, this.#text, this.#log);
+    return this.#object.maps.flatMap((map, place) => {
+      const known = this.#known.maps[place];
+      return known && this.#scope.hasMap(map.index) ? [describer.describe(map, known)] : [];
+    });
+  }
+
+  #callGraph(): Caller[] {
+    const { functions, uses } = this.#object;
+    const callers = functions.filter(({ index }) => this.#scope.hasFunction(index) && uses[index]?.calls.length);
+    return callers.map(({ index, name, section }) => ({
+      name,
+      section,
+      calls: (uses[index]?.calls ?? []).map(({ instruction, function: callee, via }) => ({
+        instruction,
+        name: this.#text.take(functions[callee]?.name ?? ''),
+        section: functions[callee]?.section ?? '',
+        via,
+      })),
+    }));
+  }
+
+  /** Of everything, also the records that belong to no function. */
+  #narrow<T extends { readonly section: string; readonly function?: string }>(records: readonly T[]): readonly T[] {
+    if (this.#scope === EVERYTHING) return records;
+    const wanted = this.#object.functions.filter(({ index }) => this.#scope.hasFunction(index));
+    const keys = new Set(wanted.map(({ section, name }) => `${section}\0${name}`));
+    return records.filter(({ section, function: home }) => home !== undefined && keys.has(`${section}\0${home}`));
+  }
+
+  #names(uses: Uses | undefined): FunctionUses {
+    const { externs } = this.#object;
+    return {
+      maps: this.#mapNames(uses?.maps),
+      externs: (uses?.externs ?? []).map((extern) => this.#text.take(externs[extern]?.name ?? '')),
+    };
+  }
+
+  #mapNames(maps: readonly number[] = []): string[] {
+    return maps.map((map) => this.#text.take(this.#object.maps[map]?.name ?? ''));
+  }
 }
 
-function describeSubprogram(object: BpfObject, each: BpfFunction, listing: Listing | undefined): SubprogramDetails {
-  const { name, section, offset, binding, sourceFile, code, index } = each;
-  return {
-    name,
-    section,
-    offset,
-    binding,
-    instructions: Math.floor(code.length / SLOT_SIZE),
-    ...(sourceFile !== undefined && { sourceFile }),
-    ...namesOf(object, object.uses[index]),
-    ...(listing && { code: listing.of(each) }),
-  };
-}
-
-interface Places {
-  readonly maps: readonly number[];
-  readonly externs: readonly number[];
-}
-
-function namesOf(object: BpfObject, uses: Places | undefined): FunctionUses {
-  return {
-    maps: (uses?.maps ?? []).map((map) => object.maps[map]?.name ?? ''),
-    externs: (uses?.externs ?? []).map((extern) => object.externs[extern]?.name ?? ''),
-  };
-}
+type Uses = Pick<CodeUses, 'maps' | 'externs' | 'tailCallMaps'>;
 
 function describeExtern({ name, kind, weak, size, offset }: BpfExtern): ExternRecord {
   return { name, kind, weak, ...(size !== undefined && { size }), ...(offset !== undefined && { offset }) };
-}
-
-function describeCalls({ functions, uses }: BpfObject, { index, name, section }: BpfFunction): Caller[] {
-  const calls = (uses[index]?.calls ?? []).map(({ instruction, function: callee, via }): Callee => {
-    const { name = '', section = '' } = functions[callee] ?? {};
-    return { instruction, name, section, via };
-  });
-  return calls.length > 0 ? [{ name, section, calls }] : [];
-}
-
-/** Records of the functions in scope; of everything, also those that belong to no function. */
-function narrow<T extends { readonly section: string; readonly function?: string }>(
-  { functions }: BpfObject,
-  scope: Scope,
-  records: readonly T[],
-): readonly T[] {
-  if (scope === EVERYTHING) return records;
-  const wanted = functions.filter(({ index }) => scope.hasFunction(index));
-  const keys = new Set(wanted.map(({ section, name }) => `${section}\0${name}`));
-  return records.filter(({ section, function: home }) => home !== undefined && keys.has(`${section}\0${home}`));
-}
-
-function describeBtf({ btf, btfExt }: BpfObject, form: TypesForm | undefined, log: DiagnosticLog): BtfDetails | undefined {
-  if (btf === undefined) return undefined;
-  const coreRelocations = (btfExt?.coreRelocations ?? []).reduce((count, { records }) => count + records.length, 0);
-  if (form === undefined) return { types: btf.count, coreRelocations };
-  if (form === 'records') return { types: listTypes(btf, log), coreRelocations };
-  const diagnostics: Diagnostic[] = [];
-  const text = [...(form === 'c' ? formatC(btf, diagnostics) : formatRaw(btf, diagnostics))];
-  log.addAll(diagnostics);
-  return { types: btf.count, coreRelocations, listing: { form, text } };
-}
-
-function listTypes(btf: Btf, log: DiagnosticLog): BtfTypeRecord[] {
-  const types: BtfTypeRecord[] = [];
-  for (let id = btf.firstId; id <= btf.count; id++) {
-    const type = log.attempt(`BTF type ${id}`, () => btf.type(id));
-    if (type) types.push(typeRecord(type));
-  }
-  return types;
-}
-
-function typeRecord(type: BtfType): BtfTypeRecord {
-  if (type.kind !== 'enum64') return type;
-  return { ...type, values: type.values.map(({ name, value }) => ({ name, value: wide(value) })) };
 }

@@ -59,6 +59,8 @@ export class Listing {
     return code.map((instruction) => {
       const { index, bytes, text, data, branch } = instruction;
       const source = sources.get(index);
+      // Line 0 is code that no line asked for.
+      const isFromSource = source !== undefined && (source.line > 0 || source.text !== '');
       const annotations = this.#annotator.annotate(each, instruction);
       if (branch && !starts.has(branch.target))
         annotations.push(`leads to ${branch.target}, where no instruction begins`);
@@ -69,8 +71,8 @@ export class Listing {
         ...(data && { data }),
         ...(targets.has(index) && { label: labelAt(index) }),
         ...(branch && starts.has(branch.target) && { branchTo: labelAt(branch.target) }),
-        ...(source && { file: source.file, line: source.line }),
-        ...(source && source.text !== '' && { source: source.text }),
+        ...(isFromSource && { file: source.file, line: source.line }),
+        ...(isFromSource && source.text !== '' && { source: source.text }),
         annotations: annotations.map((annotation) => this.#text.take(annotation)),
       };
     });

@@ -17,16 +17,25 @@ export class TextAllowance {
     this.#limit = Math.max(AT_LEAST, size * PER_BYTE);
   }
 
+  get isSpent(): boolean {
+    return this.#used > this.#limit;
+  }
+
   /** `text`, or only its beginning when too much has been said. */
   take(text: string): string {
-    if (this.#used <= this.#limit) {
-      this.#used += text.length;
-      if (this.#used > this.#limit) {
-        const message = `its records name more than ${this.#limit} characters: longer names are cut from here on`;
-        this.#log.warn('text-allowance', 'object', message);
-      }
+    if (!this.isSpent) {
+      this.spend(text.length);
       return text;
     }
-    return text.length > STUB ? `${text.slice(0, STUB)}…` : text;
+    // Joined from characters, since a slice would keep the whole string in memory.
+    return text.length > STUB ? `${[...text.slice(0, STUB)].join('')}…` : text;
+  }
+
+  spend(characters: number): void {
+    if (this.isSpent) return;
+    this.#used += characters;
+    if (!this.isSpent) return;
+    const message = `its records name more than ${this.#limit} characters: the rest is cut short`;
+    this.#log.warn('text-allowance', 'object', message);
   }
 }

@@ -4,7 +4,9 @@ import type { EvidenceDirectory as Evidence } from '../../evidence/evidence.ts';
 import type { ScanEvent, ScanOptions } from '../../index.ts';
 import type { Renderer } from '../../report/style.ts';
 import { exactPaths } from '../arguments.ts';
-import { EXIT, type ExitStatus, type Outcome, statusOf, UsageError } from '../exit.ts';
+import { openEvidence } from '../dump.ts';
+import { type ExitStatus, type Outcome, statusOf, UsageError } from '../exit.ts';
+import { interruptible } from '../interrupt.ts';
 import { byteCount, type Format, formatOf, outputOptions, positiveInteger, styleOf } from '../options.ts';
 import { type Output, openOutput } from '../output.ts';
 import { startProgress } from '../progress.ts';
@@ -45,6 +47,12 @@ function options(yargs: Argv) {
     })
     .option('one-file-system', { type: 'boolean', default: false, describe: 'Stay on the filesystem of each target' })
     .option('follow', { type: 'boolean', default: false, describe: 'Follow symbolic links in directories' })
+    .option('btf', {
+      type: 'string',
+      describe: 'BTF of the kernel to predict tags for, or none (default: the running one)',
+      requiresArg: true,
+    })
+    .option('kernel', { type: 'string', describe: 'Its release, as uname -r has it', requiresArg: true })
     .option('strict', { type: 'boolean', default: false, describe: 'Exit 3 when something could not be read' })
     .option('fail-on', { choices: ['found'] as const, describe: 'Exit 2 when something was found', requiresArg: true })
     .option('progress', { type: 'boolean', default: true, describe: 'Show progress on a terminal' });
@@ -78,7 +86,7 @@ async function runScan(args: Arguments): Promise<ExitStatus> {
   }
   if (format !== 'text' || args.quiet || process.stdout.isTTY !== true) await watch.printErrors();
   return statusOf(
-    { ...watch.outcome, interrupted: watch.stopped && interrupt.signal.reason === INTERRUPTED },
+    { ...watch.outcome, interrupted: watch.stopped && interrupt.isInterrupted },
     { strict: args.strict, failOnFound: args.failOn === 'found' },
   );
 }
@@ -89,16 +97,12 @@ function scanOptions(args: Arguments, evidence: Evidence | undefined): ScanOptio
     ...(args.maxSize !== undefined && { maxSize: byteCount('--max-size', args.maxSize) }),
     include: args.include ?? [],
     exclude: args.exclude ?? [],
+    ...(args.btf !== undefined && { btf: args.btf }),
+    ...(args.kernel !== undefined && { kernel: args.kernel }),
     oneFileSystem: args.oneFileSystem,
     follow: args.follow,
     ...(evidence && { content: true, avoid: [evidence.path] }),
   };
-}
-
-async function openEvidence(directory: string | undefined): Promise<Evidence | undefined> {
-  if (directory === undefined) return undefined;
-  const { EvidenceDirectory } = await import('../../evidence/evidence.ts');
-  return EvidenceDirectory.create(directory);
 }
 
 async function rendererFor(format: Format): Promise<Renderer> {
@@ -120,33 +124,6 @@ async function print(pieces: AsyncIterable<string>, output: Output, onReaderGone
     read = false;
     onReaderGone();
   }
-}
-
-const INTERRUPTED = 'interrupted';
-
-interface Interrupt {
-  readonly signal: AbortSignal;
-  abort(): void;
-  release(): void;
-}
-
-/** The first Ctrl-C ends the work in order, the second at once. */
-function interruptible(): Interrupt {
-  const controller = new AbortController();
-  const stop = () => {
-    if (controller.signal.aborted) process.exit(EXIT.interrupted);
-    controller.abort(INTERRUPTED);
-  };
-  process.on('SIGINT', stop);
-  process.on('SIGTERM', stop);
-  return {
-    signal: controller.signal,
-    abort: () => controller.abort('reader gone'),
-    release: () => {
-      process.off('SIGINT', stop);
-      process.off('SIGTERM', stop);
-    },
-  };
 }
 
 /** Looks at every event on its way to the report: for the dump, the progress and the exit status. */

@@ -1,0 +1,185 @@
+// `bpfcarve inspect`: everything about the objects in one file, or the parts of it that are asked for.
+import type { Argv, CommandModule } from 'yargs';
+import type { CarvedObject, FilePath, InspectOptions, InspectReport, TypesForm } from '../../index.ts';
+import type { InspectViews } from '../../report/inspect.ts';
+import { exactPaths } from '../arguments.ts';
+import { openEvidence } from '../dump.ts';
+import { type ExitStatus, statusOf, UsageError } from '../exit.ts';
+import { interruptible } from '../interrupt.ts';
+import { type Format, formatOf, outputOptions, styleOf } from '../options.ts';
+import { openOutput } from '../output.ts';
+
+export function inspectCommand(finish: (status: ExitStatus) => void): CommandModule<object, Arguments> {
+  return {
+    command: 'inspect [path]',
+    describe: 'Everything known about the eBPF objects in one file',
+    builder: options as (yargs: Argv) => Argv<Arguments>,
+    handler: async (args) => finish(await runInspect(args)),
+  };
+}
+
+type Arguments = Awaited<ReturnType<typeof options>['argv']>;
+
+function options(yargs: Argv) {
+  return outputOptions(yargs)
+    .positional('path', { type: 'string', describe: 'An object file, or any file with objects inside' })
+    .option('at', { type: 'string', describe: 'Only the object at this offset: 1234 or 0x4d2', requiresArg: true })
+    .option('program', { type: 'string', describe: 'Only this program and what it reaches', requiresArg: true })
+    .option('disassemble', { alias: 'd', type: 'boolean', default: false, describe: 'The code, annotated' })
+    .option('sections', { type: 'boolean', default: false, describe: 'The section table' })
+    .option('symbols', { type: 'boolean', default: false, describe: 'The symbol table' })
+    .option('relocations', { type: 'boolean', default: false, describe: 'Relocations and what they mean' })
+    .option('maps', { type: 'boolean', default: false, describe: 'Maps with their types, variables and strings' })
+    .option('core', { type: 'boolean', default: false, describe: 'CO-RE relocations, and their values on a kernel' })
+    .option('types', { type: 'string', describe: 'All BTF types, as raw (default) or c' })
+    .option('btf', {
+      type: 'string',
+      array: true,
+      describe: 'BTF of the kernel for --core and tags, or none (default: the running one); raw or c are as --types',
+    })
+    .option('kernel', { type: 'string', describe: 'Its release, as uname -r has it', requiresArg: true })
+    .option('dump', {
+      type: 'string',
+      describe: 'Write the objects into this new evidence directory',
+      requiresArg: true,
+    });
+}
+
+async function runInspect(given: Arguments): Promise<ExitStatus> {
+  const args = readArguments(given);
+  const { inspect } = await import('../../index.ts');
+  const output = await openOutput(given.output);
+  const interrupt = interruptible();
+  const carved: Carved[] = [];
+  try {
+    const report = await inspect(args.path, {
+      ...args.options,
+      signal: interrupt.signal,
+      onCarved: (object, content) => carved.push({ object, content }),
+    });
+    refuseEmptyChoice(report, args.options);
+    for (const piece of await render(report, args.format, args.views, given)) if (!(await output.write(piece))) break;
+    await output.close();
+    await dump(given.dump, report, carved);
+    if (args.format !== 'text' || given.quiet || process.stdout.isTTY !== true) await printErrors(report);
+    return statusOf(outcomeOf(report, interrupt.isInterrupted), { strict: false, failOnFound: false });
+  } finally {
+    interrupt.release();
+  }
+}
+
+interface Carved {
+  readonly object: CarvedObject;
+  readonly content: Uint8Array;
+}
+
+/** The bytes are the evidence, and what a scan says of them: what they mean in full can be read out of them again. */
+async function dump(directory: string | undefined, report: InspectReport, carved: readonly Carved[]): Promise<void> {
+  const evidence = await openEvidence(directory);
+  if (evidence === undefined) return;
+  try {
+    for (const { object, content } of carved) evidence.add(object, content);
+    const { kernelBtf: _target, ...rest } = report;
+    await evidence.close({ ...rest, objects: carved.map(({ object }) => object) }, process.argv.slice(2));
+  } finally {
+    evidence.abandon();
+  }
+}
+
+interface Request {
+  readonly path: FilePath;
+  readonly format: Format;
+  readonly views: InspectViews;
+  readonly options: InspectOptions;
+}
+
+function readArguments(args: Arguments): Request {
+  const { form, file, path } = readTypes(args);
+  if (path === undefined) throw new UsageError('inspect: name one file, or - for standard input');
+  const format = formatOf(args);
+  const { sections, symbols, relocations, maps, core } = args;
+  // Programs get types as records, whatever the form that people would get.
+  const types = form !== undefined && format !== 'text' ? 'records' : form;
+  return {
+    path: exactPaths([path])[0] ?? path,
+    format,
+    views: { sections, symbols, relocations, maps, core },
+    options: {
+      disassemble: args.disassemble,
+      ...(args.at !== undefined && { at: readOffset(args.at) }),
+      ...(args.program !== undefined && { program: args.program }),
+      ...(file !== undefined && { btf: exactPaths([file])[0] ?? file }),
+      ...(args.kernel !== undefined && { kernelRelease: args.kernel }),
+      ...(types !== undefined && { types }),
+    },
+  };
+}
+
+interface TypesAndFile {
+  readonly form?: TypesForm;
+  readonly file?: string;
+  readonly path?: string | undefined;
+}
+
+/** `--btf` says two things: `raw`, `c` or nothing ask for the types, anything else is the kernel's file. */
+function readTypes({ types, btf: given, path }: Arguments): TypesAndFile {
+  const btf = given?.length === 0 ? [''] : (given ?? []);
+  const words = [...(types === undefined ? [] : [types]), ...btf.filter(isForm)];
+  const files = btf.filter((value) => !isForm(value));
+  // `--types FILE`: the word after it was meant as the file to inspect.
+  const isFile = path === undefined && types !== undefined && !isForm(types);
+  const form = isFile ? '' : words.at(-1);
+  if (form !== undefined && !isForm(form)) throw new UsageError(`--types: expected raw or c, not "${form}"`);
+  if (files.length > 1) throw new UsageError(`--btf: one kernel at a time, not "${files.join('" and "')}"`);
+  const [file] = files;
+  return {
+    ...(form !== undefined && { form: form === 'c' ? 'c' : 'raw' }),
+    ...(file !== undefined && { file }),
+    path: isFile ? types : path,
+  };
+}
+
+function isForm(value: string): boolean {
+  return value === '' || value === 'c' || value === 'raw';
+}
+
+function readOffset(text: string): number {
+  const value = /^(0x[\da-f]+|\d+)$/i.test(text) ? Number(text) : Number.NaN;
+  if (Number.isSafeInteger(value)) return value;
+  throw new UsageError(`--at: expected an offset such as 230584 or 0x384b8, not "${text}"`);
+}
+
+/** An object or program that was named and is not there is a mistake, not an empty report. */
+function refuseEmptyChoice({ objects, summary }: InspectReport, { at, program }: InspectOptions): void {
+  if (objects.length > 0 || summary.objects === 0) return;
+  const place = at === undefined ? '' : ` at 0x${at.toString(16)}`;
+  if (program === undefined) throw new UsageError(`--at: no object begins${place}; without --at they are listed`);
+  throw new UsageError(`--program: no object${place} has a program or subprogram "${program}"`);
+}
+
+async function render(
+  report: InspectReport,
+  format: Format,
+  views: InspectViews,
+  args: Arguments,
+): Promise<Iterable<string>> {
+  if (format === 'text') return (await import('../../report/inspect.ts')).renderInspect(report, views, styleOf(args));
+  const { renderInspectJson, renderInspectNdjson } = await import('../../report/inspect-json.ts');
+  return format === 'json' ? renderInspectJson(report) : renderInspectNdjson(report);
+}
+
+async function printErrors({ diagnostics }: InspectReport): Promise<void> {
+  const { escapeText } = await import('../../report/escape.ts');
+  for (const { severity, where, message } of diagnostics) {
+    if (severity === 'error') process.stderr.write(`bpfcarve: ${escapeText(`${where}: ${message}`)}\n`);
+  }
+}
+
+function outcomeOf({ objects, diagnostics, summary }: InspectReport, interrupted: boolean) {
+  return {
+    failed: diagnostics.some(({ severity }) => severity === 'error'),
+    interrupted: interrupted && summary.interrupted === true,
+    found: objects.length > 0,
+    unreadable: summary.unreadable > 0,
+  };
+}

@@ -1,0 +1,180 @@
+// One object on one screen: what it is, its programs, maps and externs, its types, and what is odd about it.
+// Folds long tables on a terminal; everything is in the parts that can be asked for, and in JSON.
+import type { SubprogramDetails } from '../object/describe.ts';
+import type { InspectedObject, InspectReport } from '../scan/inspect.ts';
+import type { Palette } from './colors.ts';
+import { flowList, flowWords } from './columns.ts';
+import { escapeName, escapePath, escapePhrase, escapeText } from './escape.ts';
+import { coreVerdict } from './inspect-core.ts';
+import { mapTable } from './inspect-maps.ts';
+import { renderObjectDiagnostics } from './problems.ts';
+import { renderSourceHeader } from './source-header.ts';
+import type { Style } from './style.ts';
+import { type Column, renderTable } from './table.ts';
+import { tagWords } from './tags.ts';
+import { formatBytes, formatCount, plural } from './units.ts';
+
+type InspectedProgram = InspectedObject['programs'][number];
+
+const INDENT = 2;
+const LABEL = 9;
+/** Rows of a table on a terminal, unless -v is given. */
+const ROWS = 24;
+
+export function* renderOverview(
+  object: InspectedObject,
+  report: InspectReport,
+  style: Style,
+  colors: Palette,
+): Generator<string> {
+  const fact = (label: string, text: string) => renderFact(label, text, style, colors);
+  const { btf: _btf, ...carved } = object;
+  yield renderSourceHeader([carved], style, colors);
+  yield fact('object', placeOf(object));
+  // A digest is copied whole or not at all: it may be longer than the line.
+  yield `${' '.repeat(INDENT)}${colors.dim('sha256'.padEnd(LABEL))} ${object.sha256}\n`;
+  const { endianness, type, sections } = object.elf;
+  yield fact('elf', `${endianness}-endian ${escapeText(String(type))}, ${plural(sections, 'section')}`);
+  if (object.license !== undefined) yield fact('license', escapeName(object.license));
+  yield* renderSources(object, style, colors);
+  yield* renderHelpers(object, style, colors);
+  if (object.btf) yield fact('btf', plural(countTypes(object), 'type'));
+  if (object.coreRelocations.length > 0) {
+    const kernel = report.kernelBtf === undefined ? undefined : escapePath({ path: report.kernelBtf });
+    yield fact('co-re', coreVerdict(object.coreRelocations, kernel));
+  }
+  yield* section('program', programRows(object.programs), PROGRAM_COLUMNS, style, colors);
+  if (style.verbose > 0) yield* renderUses(object, style, colors);
+  yield* section('subprogram', subprogramRows(object.subprograms), SUBPROGRAM_COLUMNS, style, colors);
+  const maps = mapTable(object.maps);
+  yield* section('map', maps.rows, maps.columns, style, colors);
+  const externs = object.externs.map(({ name, kind, weak }) => [escapeName(name), kind, weak ? 'weak' : '']);
+  yield* section('extern', externs, [{ title: 'name' }, { title: 'kind' }, { title: '' }], style, colors);
+  if (object.diagnostics.length === 0) return;
+  yield `\n${renderObjectDiagnostics(object.diagnostics, INDENT, style, colors)}`;
+}
+
+/** The head of an object of which only parts are shown. */
+export function renderIdentity(object: InspectedObject, style: Style, colors: Palette): string {
+  const { btf: _btf, ...carved } = object;
+  const head = renderSourceHeader([carved], style, colors);
+  return `${head}${renderFact('object', `${placeOf(object)}, sha256 ${object.sha256.slice(0, 12)}`, style, colors)}`;
+}
+
+function placeOf({ offset, address = '', size, completeness, within, source }: InspectedObject): string {
+  const isWholeFile = offset === 0 && source.kind !== 'process' && size === source.size;
+  const place = isWholeFile ? 'the whole file' : `at ${offset === undefined ? address : `0x${offset.toString(16)}`}`;
+  const section = within?.section === undefined ? '' : ` in ${escapeName(within.section)}`;
+  const bytes = size < 1024 ? '' : ` (${formatBytes(size)})`;
+  return `${place}${section}, ${plural(size, 'byte')}${bytes}, ${completeness}`;
+}
+
+function countTypes({ btf }: InspectedObject): number {
+  const types = btf?.types ?? 0;
+  return typeof types === 'number' ? types : types.length;
+}
+
+function* renderSources({ programs, subprograms }: InspectedObject, style: Style, colors: Palette): Generator<string> {
+  const files = [...new Set([...programs, ...subprograms].flatMap(({ sourceFile }) => sourceFile ?? []))];
+  if (files.length > 0) yield renderList('source', files.map(escapePhrase), style, colors);
+}
+
+function* renderHelpers({ programs }: InspectedObject, style: Style, colors: Palette): Generator<string> {
+  const helpers = [...new Set(programs.flatMap((program) => program.helpers))].sort();
+  if (helpers.length > 0) yield renderList('helpers', helpers, style, colors);
+}
+
+function renderFact(label: string, text: string, { width }: Style, { dim }: Palette): string {
+  const used = INDENT + LABEL;
+  return `${' '.repeat(INDENT)}${dim(label.padEnd(LABEL))}${flowWords(text, { used: used - 1, indent: used, gap: 1, width })}\n`;
+}
+
+function renderList(label: string, names: readonly string[], { width, verbose }: Style, { dim }: Palette): string {
+  const used = INDENT + LABEL;
+  const where = { used: used - 1, indent: used, gap: 1, width };
+  const lines = verbose > 0 ? Number.POSITIVE_INFINITY : 3;
+  return `${' '.repeat(INDENT)}${dim(label.padEnd(LABEL))} ${flowList(names, lines, where).trimStart()}\n`;
+}
+
+const PROGRAM_COLUMNS: readonly Column[] = [
+  { title: 'name' },
+  { title: 'type' },
+  { title: 'section' },
+  { title: 'insns', align: 'right' },
+  { title: 'tag' },
+  { title: '' },
+];
+
+function programRows(programs: readonly InspectedProgram[]): string[][] {
+  return programs.map((program) => [
+    escapeName(program.name),
+    program.type === undefined ? '' : escapeName(String(program.type)),
+    escapeName(program.section),
+    formatCount(program.instructions),
+    tagWords(program)[0] ?? '',
+    traits(program).join(', '),
+  ]);
+}
+
+/** What the section name does not say plainly. */
+function traits({ attachTo, section, sleepable, autoload, subprograms }: InspectedProgram): string[] {
+  const said: string[] = [];
+  if (attachTo !== undefined && !section.endsWith(`/${attachTo}`)) said.push(`at ${escapeName(attachTo)}`);
+  if (sleepable) said.push('sleepable');
+  if (autoload === false) said.push('not loaded by default');
+  if (subprograms.length > 0) said.push(`+ ${plural(subprograms.length, 'subprogram')}`);
+  return said;
+}
+
+/** `-v`: what each program refers to, its subprograms included. */
+function* renderUses({ programs }: InspectedObject, style: Style, colors: Palette): Generator<string> {
+  for (const { name, helpers, maps, externs, subprograms, sourceFile, tags = [] } of programs) {
+    yield `\n${' '.repeat(2 * INDENT)}${escapeName(name)}\n`;
+    const lists = [
+      [
+        'tags',
+        tags.map(({ tag, exact, algorithm, loader }) => `${tag}${exact ? '' : '?'} (${algorithm} by ${loader})`),
+      ],
+      ['helpers', helpers],
+      ['maps', maps.map(escapeName)],
+      ['externs', externs.map(escapeName)],
+      ['calls', subprograms.map(escapeName)],
+      ['source', sourceFile === undefined ? [] : [escapePhrase(sourceFile)]],
+    ] as const;
+    for (const [label, names] of lists) {
+      if (names.length > 0) yield `${' '.repeat(2 * INDENT)}${renderList(label, names, style, colors)}`;
+    }
+  }
+}
+
+const SUBPROGRAM_COLUMNS: readonly Column[] = [
+  { title: 'name' },
+  { title: 'binding' },
+  { title: 'section' },
+  { title: 'insns', align: 'right' },
+];
+
+function subprogramRows(subprograms: readonly SubprogramDetails[]): string[][] {
+  return subprograms.map(({ name, binding, section: home, instructions }) => [
+    escapeName(name),
+    String(binding),
+    escapeName(home),
+    formatCount(instructions),
+  ]);
+}
+
+function* section(
+  what: string,
+  rows: readonly (readonly string[])[],
+  columns: readonly Column[],
+  style: Style,
+  colors: Palette,
+): Generator<string> {
+  if (rows.length === 0) return;
+  yield `\n${' '.repeat(INDENT)}${colors.bold(plural(rows.length, what))}\n`;
+  const isFolded = style.width !== Number.POSITIVE_INFINITY && style.verbose === 0 && rows.length > ROWS;
+  const shown = isFolded ? rows.slice(0, ROWS - 1) : rows;
+  yield* renderTable(columns, shown, { indent: 2 * INDENT, width: style.width, colors });
+  if (isFolded)
+    yield `${' '.repeat(2 * INDENT)}${colors.dim(`and ${rows.length - shown.length} more; -v lists them`)}\n`;
+}
