@@ -1,0 +1,146 @@
+// Where the code of a live program comes from: places whose code has the program's tag, the likeliest first.
+// A tag proves equal bytes; names, types and holders only order what is proved.
+import type { LiveProgram } from '../host/records.ts';
+import type { TagAlgorithm } from '../link/tag.ts';
+import type { Region, Source } from '../source/source.ts';
+
+/** A place where code was found. */
+export interface CodePlace {
+  readonly kind: string;
+  readonly sha256: string;
+  readonly source: Source;
+  readonly offset?: number;
+  readonly address?: string;
+  readonly region?: Region;
+}
+
+/** A program found there, with every tag it may have. */
+export interface FoundProgram {
+  readonly name: string;
+  readonly section?: string;
+  readonly type?: string | number;
+  /** Slots of the program itself. */
+  readonly instructions: number;
+  readonly subprograms: readonly string[];
+  readonly tags?: readonly FoundTag[];
+}
+
+export interface FoundTag {
+  readonly tag: string;
+  readonly algorithm: TagAlgorithm;
+  readonly loader: string;
+  readonly loaders: readonly string[];
+  readonly exact: boolean;
+  readonly assumptions: readonly string[];
+}
+
+export type CodeSource = CodePlace & { readonly programs: readonly FoundProgram[] };
+
+/** The proof that a live program is made of these bytes. */
+export interface Origin {
+  readonly evidence: 'tag';
+  readonly algorithm: TagAlgorithm;
+  /** The commonest loader that makes this tag of this code. */
+  readonly loader: string;
+  readonly loaders: readonly string[];
+  /** What had to be assumed of the application, such as maps that it does not create. */
+  readonly assumptions?: readonly string[];
+  /**
+   * `origin` unless the code is so short that many programs share it: then only `identical`, which says that the bytes are
+   * the same and not that they come from here.
+   */
+  readonly relation: 'origin' | 'identical';
+  readonly object: CodePlace;
+  readonly program: string;
+  readonly section?: string;
+}
+
+/** One program that was found, one of its tags. */
+export interface Match {
+  readonly place: CodeSource;
+  readonly program: FoundProgram;
+  readonly tag: FoundTag;
+}
+
+/** Code of so few slots is shared by programs that have nothing to do with one another: `r0 = 0; exit`. */
+const IDENTICAL_SLOTS = 3;
+/** Bytes of a name that the kernel keeps, BPF_OBJ_NAME_LEN without the NUL. */
+const KERNEL_NAME = 15;
+
+/** Proofs for `live`, strongest first, out of everything that has its tag. */
+export function originsOf(live: LiveProgram, matches: readonly Match[]): Origin[] {
+  const ranked = matches.map((match) => ({ match, rank: rankOf(live, match) }));
+  ranked.sort((a, b) => compareRanks(a.rank, b.rank));
+  return ranked.map(({ match }) => originOf(match));
+}
+
+/** Whether two programs bear the same name, as far as the kernel keeps names. */
+export function sameName(live: LiveProgram, found: FoundProgram): boolean {
+  const name = live.name ?? '';
+  return name !== '' && (name === found.name || (name.length >= KERNEL_NAME && found.name.startsWith(name)));
+}
+
+/** The place alone, without what else its record holds. */
+export function placeOf({ kind, sha256, source, offset, address, region }: CodePlace): CodePlace {
+  return {
+    kind,
+    sha256,
+    source,
+    ...(offset !== undefined && { offset }),
+    ...(address !== undefined && { address }),
+    ...(region !== undefined && { region }),
+  };
+}
+
+function originOf({ place, program, tag }: Match): Origin {
+  return {
+    evidence: 'tag',
+    algorithm: tag.algorithm,
+    loader: tag.loader,
+    loaders: tag.loaders,
+    ...(!tag.exact && { assumptions: tag.assumptions }),
+    relation: isShort(program) ? 'identical' : 'origin',
+    object: placeOf(place),
+    program: program.name,
+    ...(program.section !== undefined && { section: program.section }),
+  };
+}
+
+function isShort({ instructions, subprograms }: FoundProgram): boolean {
+  return subprograms.length === 0 && instructions <= IDENTICAL_SLOTS;
+}
+
+/**
+ * Smaller is likelier, compared item by item. First what tells programs of equal code apart, then whether whoever holds the
+ * program has the code; a file says more than memory, for it is what was loaded from.
+ */
+function rankOf(live: LiveProgram, { place, program, tag }: Match): (number | string)[] {
+  return [
+    sameName(live, program) ? 0 : 1,
+    live.type === undefined || live.type === program.type ? 0 : 1,
+    isHeld(live, place.source) ? 0 : 1,
+    tag.exact ? 0 : 1,
+    place.source.kind === 'file' ? 0 : 1,
+    place.source.kind === 'file' ? place.source.path : '',
+    place.source.kind === 'process' ? place.source.pid : 0,
+    place.offset ?? 0,
+    place.address ?? '',
+    program.name,
+  ];
+}
+
+function isHeld(live: LiveProgram, source: Source): boolean {
+  return live.holders.some(
+    (holder) =>
+      (source.kind === 'file' && source.path === holder.exe) ||
+      (source.kind === 'process' && source.pid === holder.pid),
+  );
+}
+
+function compareRanks(a: readonly (number | string)[], b: readonly (number | string)[]): number {
+  for (const [index, left] of a.entries()) {
+    const right = b[index] ?? 0;
+    if (left !== right) return left < right ? -1 : 1;
+  }
+  return 0;
+}

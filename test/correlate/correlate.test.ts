@@ -1,0 +1,96 @@
+import { describe, expect, test } from 'vitest';
+import { correlate } from '../../src/correlate/correlate.ts';
+import type { CodeSource, FoundProgram, FoundTag } from '../../src/correlate/origin.ts';
+import type { LiveProgram } from '../../src/host/records.ts';
+
+const TAG = 'faeb442ee60dc635';
+const OTHER_TAG = 'e41ffdce9c0cdd50';
+
+describe('a live program', () => {
+  test('comes from the code that has its tag', () => {
+    const [explanation] = correlate([live({ name: 'enter' })], [file('/usr/sbin/opensnoop', [program('enter')])]);
+    expect(explanation?.origin).toMatchObject({
+      evidence: 'tag',
+      relation: 'origin',
+      program: 'enter',
+      object: { source: { path: '/usr/sbin/opensnoop' }, offset: 64 },
+    });
+  });
+
+  test('has no origin where only its name is the same', () => {
+    const recompiled = file('/tmp/other', [program('enter', { tags: [tag(OTHER_TAG)] })]);
+    const [explanation] = correlate([live({ name: 'enter' })], [recompiled]);
+    expect(explanation?.origin).toBeUndefined();
+    expect(explanation?.nearMisses).toMatchObject([{ program: 'enter', object: { source: { path: '/tmp/other' } } }]);
+  });
+
+  test('of two with equal code comes from its namesake', () => {
+    const both = file('/usr/sbin/opensnoop', [program('exit_open'), program('exit_openat')]);
+    const explanations = correlate([live({ name: 'exit_open' }), live({ name: 'exit_openat' })], [both]);
+    expect(explanations.map(({ origin }) => origin?.program)).toEqual(['exit_open', 'exit_openat']);
+  });
+
+  test('is known by the 15 bytes of its name that the kernel keeps', () => {
+    const both = file('/f', [program('another'), program('tracepoint__syscalls__sys_enter_open')]);
+    const [explanation] = correlate([live({ name: 'tracepoint__sys' })], [both]);
+    expect(explanation?.origin?.program).toBe('tracepoint__syscalls__sys_enter_open');
+  });
+
+  test('comes rather from the executable of its holder than from another file with the same bytes', () => {
+    const holders = [{ pid: 7, comm: 'b', exe: '/b', via: ['prog-fd'] as const }];
+    const [explanation] = correlate(
+      [live({ name: 'p', holders })],
+      [file('/a', [program('p')]), file('/b', [program('p')])],
+    );
+    expect(explanation?.origin?.object.source).toMatchObject({ path: '/b' });
+    expect(explanation?.otherOrigins).toMatchObject([{ object: { source: { path: '/a' } } }]);
+  });
+
+  test('of three instructions or fewer is identical to what has another name, and comes from what has its own', () => {
+    const pass = file('/usr/sbin/xdp-loader', [program('xdp_pass', { instructions: 2 })]);
+    const [stranger, namesake] = correlate([live({ name: 'drop' }), live({ name: 'xdp_pass' })], [pass]);
+    expect(stranger?.origin).toBeUndefined();
+    expect(stranger?.identicalTo).toMatchObject([{ relation: 'identical', program: 'xdp_pass' }]);
+    expect(namesake?.origin).toMatchObject({ relation: 'identical', program: 'xdp_pass' });
+  });
+
+  test('that a variant explains says what was assumed', () => {
+    const assumptions = ['the application does not create map "heap"'];
+    const tags = [tag(OTHER_TAG), { ...tag(TAG), exact: false, assumptions }];
+    const [explanation] = correlate([live({ name: 'p' })], [file('/f', [program('p', { tags })])]);
+    expect(explanation?.origin?.assumptions).toEqual(assumptions);
+  });
+});
+
+function live(facts: Partial<LiveProgram>): LiveProgram {
+  return {
+    id: 1,
+    tag: TAG,
+    subprogramTags: [],
+    mapIds: [],
+    holders: [],
+    attachments: [],
+    pins: [],
+    knownFrom: 'bpf',
+    ...facts,
+  };
+}
+
+function file(path: string, programs: readonly FoundProgram[]): CodeSource {
+  return { kind: 'object', sha256: path, source: { kind: 'file', path, size: 1000 }, offset: 64, programs };
+}
+
+function program(name: string, facts: Partial<FoundProgram> = {}): FoundProgram {
+  return { name, section: 'xdp', type: 'xdp', instructions: 20, subprograms: [], tags: [tag(TAG)], ...facts };
+}
+
+function tag(value: string): FoundTag {
+  return {
+    tag: value,
+    algorithm: 'sha256',
+    loader: 'libbpf',
+    loaders: ['libbpf 1.0 and later'],
+    exact: true,
+    assumptions: [],
+  };
+}
