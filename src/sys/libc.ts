@@ -62,8 +62,8 @@ function bind(): Libc {
   const syscall = library.func('long syscall(long number, int command, void *argument, unsigned int size)');
   const setns = library.func('int setns(int fd, int type)');
   const socket = library.func('int socket(int domain, int type, int protocol)');
-  const send = library.func('ssize_t send(int fd, const void *message, size_t length, int flags)');
-  const recv = library.func('ssize_t recv(int fd, void *buffer, size_t length, int flags)');
+  const send = library.func('long send(int fd, const void *message, size_t length, int flags)');
+  const recv = library.func('long recv(int fd, void *buffer, size_t length, int flags)');
   return {
     syscall: (number, command, argument) => Number(syscall(number, command, argument, argument.length)),
     setns,
