@@ -26,14 +26,22 @@ const CROWDED = 200_000;
 const CROWDED_PER_MIB = 64;
 const DEFERRED = 1 << 17;
 
-/** Sizes the objects whose headers lie at `offsets` (ascending) of a source of `sourceSize` bytes. */
-export function carveObjects(reader: Reader, offsets: readonly number[], sourceSize: number): Carving {
+/**
+ * Sizes the objects whose headers lie at `offsets` (ascending) of a source of `sourceSize` bytes. The work that may go into
+ * it grows with the bytes `stored`: address space without memory behind it earns none.
+ */
+export function carveObjects(
+  reader: Reader,
+  offsets: readonly number[],
+  sourceSize: number,
+  stored = sourceSize,
+): Carving {
   const objects: SizedObject[] = [];
   const rejects = new Rejects();
   let overlapping: SizedObject[] = [];
   let covered = 0;
-  let crowded = CROWDED + CROWDED_PER_MIB * (sourceSize / (1024 * 1024));
-  const meter = new TableMeter(new BlockReader(reader));
+  let crowded = CROWDED + CROWDED_PER_MIB * (stored / (1024 * 1024));
+  const meter = new TableMeter(new BlockReader(reader), stored / sourceSize);
   for (const [index, offset] of offsets.entries()) {
     const isCrowded = (offsets[index + 1] ?? sourceSize) - offset < CROWD;
     if (isCrowded && crowded-- <= 0) {

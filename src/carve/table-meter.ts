@@ -6,7 +6,7 @@ import { FormatError } from '../diagnostics.ts';
 const START = 256 * 1024 * 1024;
 /** Of these, what crowded headers cannot use up: kept for objects beside a flood. */
 const RESERVE = 64 * 1024 * 1024;
-/** Earned for every byte of the source that is passed. */
+/** Earned for every stored byte of the source that is passed. */
 const PER_BYTE = 4;
 
 /**
@@ -15,18 +15,21 @@ const PER_BYTE = 4;
  */
 export class TableMeter implements Reader {
   private readonly reader: Reader;
+  private readonly perByte: number;
   private left = START;
   private allowance = 0;
   private spent = 0;
   private passed = 0;
 
-  constructor(reader: Reader) {
+  /** `density`: the share of the source's bytes that are stored. */
+  constructor(reader: Reader, density: number) {
     this.reader = reader;
+    this.perByte = PER_BYTE * density;
   }
 
   /** Starts on the header at `offset`; offsets ascend. */
   begin(offset: number, isCrowded: boolean): void {
-    this.left += PER_BYTE * (offset - this.passed);
+    this.left += this.perByte * (offset - this.passed);
     this.passed = offset;
     this.spent = 0;
     this.allowance = Math.max(0, (isCrowded ? this.left - RESERVE : this.left) / 2);

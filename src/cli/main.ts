@@ -48,7 +48,7 @@ function refuseRepeated(args: Readonly<Record<string, unknown>>): true {
   return true;
 }
 
-const REPEATABLE = new Set(['_', 'targets', 'include', 'exclude', 'btf']);
+const REPEATABLE = new Set(['_', 'targets', 'pid', 'include', 'exclude', 'btf']);
 
 async function exitStatus(): Promise<ExitStatus> {
   try {

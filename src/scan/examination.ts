@@ -75,7 +75,7 @@ export class Examination {
   }
 
   /** Carves what `parts` found in `size` bytes of `reader`. */
-  carve(reader: Reader, parts: readonly Candidates[], size: number, subject: Subject): void {
+  carve(reader: Reader, parts: readonly Judged[], size: number, subject: Subject): void {
     const offsets = parts.flatMap((part) => part.offsets);
     const carving = carveObjects(reader, offsets, size, subject.stored);
     for (const object of carving.objects) this.emit(reader, object, subject);
@@ -137,6 +137,8 @@ export class Examination {
 
 /** What a search or a carving turned down. */
 type Rejected = Pick<Candidates, 'rejected' | 'listed'>;
+/** And what a search let through. */
+type Judged = Pick<Candidates, 'offsets' | 'rejected' | 'listed'>;
 
 /** Rejected candidates listed for one source. */
 const REPORTED = 256;

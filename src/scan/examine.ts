@@ -12,6 +12,7 @@ import { StdinReader } from '../source/stdin.ts';
 import { libc, whyNoLibc } from '../sys/libc.ts';
 import type { Within } from './events.ts';
 import type { Examination } from './examination.ts';
+import { SEGMENT, SPLIT_FROM, segments } from './segments.ts';
 
 export interface FileTask {
   readonly path: FilePath;
@@ -26,11 +27,6 @@ export interface LargeFile extends FileTask {
   readonly head: Candidates;
   readonly ranges: readonly SearchRange[];
 }
-
-/** A range of a source that is searched in one go. */
-export const SEGMENT = 8 * 1024 * 1024;
-/** Files with more stored bytes than this are split among threads. */
-const SPLIT_FROM = 64 * 1024 * 1024;
 
 export class FileExaminer {
   private readonly examination: Examination;
@@ -172,21 +168,14 @@ export class FileExaminer {
       });
     }
     const stored = sys ? storedRanges(file, from, sys) : [{ from, to: size }];
-    return stored.flatMap((range) => {
-      const count = Math.ceil((range.to - range.from) / SEGMENT);
-      return Array.from({ length: count }, (_, index) => ({
-        from: range.from + index * SEGMENT,
-        to: Math.min(range.to, range.from + (index + 1) * SEGMENT),
-      }));
-    });
+    return segments(stored);
   }
 
   private searchRanges(file: OpenFile, ranges: readonly SearchRange[]): Candidates[] {
     const parts: Candidates[] = [];
     for (const range of ranges) {
       if (this.examination.cancelled()) break;
-      const part = this.examination.finder.search(file, range);
-      this.examination.tally.bytes += Math.min(part.end ?? range.to, range.to) - range.from;
+      const part = this.examination.search(file, range);
       parts.push(part);
       if (part.end !== undefined && part.end < range.to) break;
     }

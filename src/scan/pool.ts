@@ -162,11 +162,32 @@ class Pool implements Executor {
 }
 
 function deathOf(task: Task, index: number, error: Error): Diagnostic {
-  const path = task.kind === 'files' ? task.batch.paths[index] : task.kind === 'stdin' ? undefined : task.large.path;
   return {
     severity: task.kind === 'files' && !task.batch.named ? 'warning' : 'error',
     code: 'worker-died',
-    where: path === undefined ? 'standard input' : nameOf(path).path,
+    where: placeOf(task, index),
     message: `the thread that examined it died: ${error.message}`,
   };
+}
+
+function placeOf(task: Task, index: number): string {
+  switch (task.kind) {
+    case 'files': {
+      const path = task.batch.paths[index];
+      return path === undefined ? '' : nameOf(path).path;
+    }
+    case 'segments':
+    case 'carve':
+      return nameOf(task.large.path).path;
+    case 'stdin':
+      return 'standard input';
+    case 'mapped-file':
+      return task.file.name;
+    case 'survey':
+    case 'process':
+    case 'process-ranges':
+      return `pid:${task.pid}`;
+    default:
+      return task satisfies never;
+  }
 }

@@ -10,11 +10,12 @@ import { batches } from './batches.ts';
 import type { Host, ObjectEvent, ScanEvent, ScanSummary, StartEvent } from './events.ts';
 import type { LargeFile } from './examine.ts';
 import { type Executor, newExecutor } from './pool.ts';
+import { Processes } from './processes.ts';
 import { EventQueue } from './queue.ts';
 import { groupRanges } from './segments.ts';
 import { addTally, newTally } from './tally.ts';
 import { TargetKernel } from './target-kernel.ts';
-import type { Finding, Task } from './tasks.ts';
+import type { Answer, Finding, Task } from './tasks.ts';
 import { VERSION } from './version.ts';
 
 export interface ScanOptions {
@@ -32,6 +33,10 @@ export interface ScanOptions {
   readonly btf?: FilePath;
   /** Release of that kernel, as `uname -r` has it. Default: the running kernel's. */
   readonly kernel?: string;
+  /** Processes whose memory is scanned too. */
+  readonly pids?: readonly number[];
+  /** And the memory of every process but this one, as far as it may be read. */
+  readonly allPids?: boolean;
   /** Directories to stay out of, absolute and real: where this scan itself writes. */
   readonly avoid?: readonly string[];
   /** Give the bytes of every distinct object with its first event. */
@@ -41,9 +46,11 @@ export interface ScanOptions {
 }
 
 const PROGRESS_MS = 100;
+/** Processes in flight; more than threads, because one waits while another's files are searched. */
+const PROCESSES_PER_THREAD = 4;
 
 /**
- * Carves the eBPF objects out of `targets`: paths, directories, patterns, `-` for standard input.
+ * Carves the eBPF objects out of `targets`: paths, directories, patterns, `-` for standard input; and out of processes.
  * Bad input is never thrown: it comes as diagnostic events, and the last event is always the summary.
  */
 export async function* scan(targets: readonly FilePath[], options: ScanOptions = {}): AsyncGenerator<ScanEvent> {
@@ -143,9 +150,10 @@ class Run {
 
   private async produce(targets: readonly FilePath[]): Promise<void> {
     const { include = [], exclude = [], follow = false, oneFileSystem = false, avoid = [] } = this.options;
+    this.examineProcesses();
     const paths = targets.filter((target) => target !== '-');
     let held: Task | undefined = paths.length < targets.length ? { kind: 'stdin' } : undefined;
-    let alone = true;
+    let alone = this.inFlight.size === 0;
     for await (const item of batches(walk(paths, { include, exclude }, { follow, oneFileSystem, avoid }))) {
       if (this.aborted) break;
       if ('severity' in item) {
@@ -153,13 +161,31 @@ class Run {
         continue;
       }
       if (held) this.submit(held, false);
-      alone = held === undefined;
+      alone &&= held === undefined;
       held = { kind: 'files', batch: item };
       // The walk is faster than the search: it waits rather than fill memory with names.
       while (this.inFlight.size >= 2 * this.width) await Promise.race(this.inFlight);
     }
     if (held && !this.aborted) this.submit(held, alone);
     while (this.inFlight.size > 0) await Promise.race(this.inFlight);
+  }
+
+  private examineProcesses(): void {
+    const { pids = [], allPids: all = false } = this.options;
+    if (pids.length === 0 && !all) return;
+    const run = this;
+    const processes = new Processes({
+      perform: (task) => this.answer(task, false),
+      limit: pLimit(PROCESSES_PER_THREAD * this.width),
+      diagnostic: (diagnostic) => this.receive({ diagnostic }),
+      unreadable: (count) => {
+        this.total.unreadable += count;
+      },
+      get aborted() {
+        return run.aborted;
+      },
+    });
+    this.track(processes.examine({ pids, all }));
   }
 
   /** `alone`: no other task is under way or will come. */
@@ -183,23 +209,21 @@ class Run {
   }
 
   private async perform(task: Task, alone: boolean): Promise<readonly LargeFile[]> {
+    return (await this.answer(task, alone)).large;
+  }
+
+  private async answer(task: Task, alone: boolean): Promise<Answer> {
     const answer = await this.limit(() => this.executor.run(task, alone));
     addTally(this.total, answer.tally);
-    return answer.large;
+    return answer;
   }
 
   /** Searches a large file in pieces, side by side, then carves it in one. */
   private async searchLarge(large: LargeFile): Promise<void> {
     const pieces = await Promise.all(
-      groupRanges(large.ranges).map((ranges) =>
-        this.limit(async () => {
-          const answer = await this.executor.run({ kind: 'segments', large, ranges }, false);
-          addTally(this.total, answer.tally);
-          return answer.parts;
-        }),
-      ),
+      groupRanges(large.ranges).map((ranges) => this.answer({ kind: 'segments', large, ranges }, false)),
     );
-    const parts: Candidates[] = [large.head, ...pieces.flat()];
+    const parts: Candidates[] = [large.head, ...pieces.flatMap((piece) => piece.parts)];
     if (!this.aborted) await this.perform({ kind: 'carve', large, parts }, false);
   }
 

@@ -1,17 +1,41 @@
 // What is asked of a worker and what it answers; runs the same inline.
 import type { Candidates, SearchRange } from '../carve/search.ts';
 import type { Diagnostic } from '../diagnostics.ts';
+import type { MappedFile } from '../source/mapped-file.ts';
+import type { Refusal } from '../source/process.ts';
 import type { FileBatch } from '../source/walk.ts';
 import type { CarvedObject } from './events.ts';
 import { Examination, type ExamineOptions, type Findings } from './examination.ts';
 import { FileExaminer, type LargeFile } from './examine.ts';
+import {
+  type FileUse,
+  type LargeProcess,
+  type MappedSearch,
+  type ProcessAnswer,
+  ProcessExaminer,
+  type ProcessTask,
+} from './examine-process.ts';
 import type { Tally } from './tally.ts';
 
 export type Task =
   | { readonly kind: 'files'; readonly batch: FileBatch }
   | { readonly kind: 'segments'; readonly large: LargeFile; readonly ranges: readonly SearchRange[] }
   | { readonly kind: 'carve'; readonly large: LargeFile; readonly parts: readonly Candidates[] }
-  | { readonly kind: 'stdin' };
+  | { readonly kind: 'stdin' }
+  | { readonly kind: 'survey'; readonly pid: number }
+  | {
+      readonly kind: 'mapped-file';
+      readonly file: MappedFile;
+      readonly ranges: readonly SearchRange[];
+      readonly split: boolean;
+    }
+  | ({ readonly kind: 'process' } & ProcessTask)
+  | {
+      readonly kind: 'process-ranges';
+      readonly pid: number;
+      readonly large: LargeProcess;
+      readonly ranges: readonly SearchRange[];
+    };
 
 export interface Answer {
   readonly tally: Tally;
@@ -19,6 +43,10 @@ export interface Answer {
   readonly large: readonly LargeFile[];
   /** What the segments gave. */
   readonly parts: readonly Candidates[];
+  /** The files that a process maps, or why it cannot be examined. */
+  readonly survey?: readonly FileUse[] | Refusal;
+  readonly mapped?: MappedSearch;
+  readonly process?: ProcessAnswer;
 }
 
 /** Findings as they cross from a worker, or reach the scan inline. */
@@ -33,6 +61,7 @@ export type Begin = (index: number) => void;
 export interface Examiners {
   readonly examination: Examination;
   readonly files: FileExaminer;
+  readonly processes: ProcessExaminer;
 }
 
 export function newExaminers(
@@ -50,34 +79,48 @@ export function newExaminers(
     },
   };
   const examination = new Examination(options, findings, cancelled);
-  return { examination, files: new FileExaminer(examination) };
+  return { examination, files: new FileExaminer(examination), processes: new ProcessExaminer(examination) };
 }
 
 export function perform(task: Task, examiners: Examiners, cancelled: () => boolean, begin: Begin): Answer {
   const large: LargeFile[] = [];
   let parts: readonly Candidates[] = [];
+  let more: Pick<Answer, 'survey' | 'mapped' | 'process'> = {};
+  const { files, processes, examination } = examiners;
   switch (task.kind) {
     case 'files': {
       const { paths, named, shortReads } = task.batch;
       for (const [index, path] of paths.entries()) {
         if (cancelled()) break;
         begin(index);
-        const rest = examiners.files.examineFile({ path, named, shortReads });
+        const rest = files.examineFile({ path, named, shortReads });
         if (rest) large.push(rest);
       }
       break;
     }
     case 'segments':
-      parts = examiners.files.searchSegments(task.large, task.ranges);
+      parts = files.searchSegments(task.large, task.ranges);
       break;
     case 'carve':
-      examiners.files.finishLarge(task.large, task.parts);
+      files.finishLarge(task.large, task.parts);
       break;
     case 'stdin':
-      examiners.files.examineStdin();
+      files.examineStdin();
+      break;
+    case 'survey':
+      more = { survey: processes.survey(task.pid) };
+      break;
+    case 'mapped-file':
+      more = { mapped: processes.searchMapped(task.file, task.ranges, task.split && examination.options.split) };
+      break;
+    case 'process':
+      more = { process: processes.examine(task) };
+      break;
+    case 'process-ranges':
+      parts = processes.searchRanges(task.pid, task.large, task.ranges);
       break;
     default:
       task satisfies never;
   }
-  return { tally: examiners.examination.takeTally(), large, parts };
+  return { tally: examination.takeTally(), large, parts, ...more };
 }

@@ -1,11 +1,7 @@
 // Where a file has bytes at all: the ranges of a sparse file that are stored.
+import type { ByteRange } from '../bytes/range.ts';
 import { ENXIO, type Libc, SEEK_DATA, SEEK_HOLE } from '../sys/libc.ts';
 import type { OpenFile } from './file.ts';
-
-export interface ByteRange {
-  readonly from: number;
-  readonly to: number;
-}
 
 /** Holes shorter than this are read like the data around them: cheaper than another range. */
 const HOLE_WORTH_SKIPPING = 1024 * 1024;

@@ -12,11 +12,13 @@ import { type Output, openOutput } from '../output.ts';
 import { startProgress } from '../progress.ts';
 
 const THREADS = 256;
+/** PID_MAX_LIMIT of <linux/threads.h>, 64-bit. */
+const PID_MAX = 2 ** 22;
 
 export function scanCommand(finish: (status: ExitStatus) => void): CommandModule<object, Arguments> {
   return {
     command: ['scan [targets..]', '$0'],
-    describe: 'Carve embedded eBPF objects out of files, directories, globs; - reads standard input',
+    describe: 'Carve embedded eBPF objects out of files, directories, globs, processes; - reads standard input',
     builder: options as (yargs: Argv) => Argv<Arguments>,
     handler: async (args) => finish(await runScan(args)),
   };
@@ -27,6 +29,13 @@ type Arguments = Awaited<ReturnType<typeof options>['argv']>;
 function options(yargs: Argv) {
   return outputOptions(yargs)
     .positional('targets', { type: 'string', array: true, describe: 'Files, directories, globs, or -' })
+    .option('pid', {
+      type: 'string',
+      array: true,
+      nargs: 1,
+      describe: 'The memory of this process; repeatable',
+    })
+    .option('all-pids', { type: 'boolean', default: false, describe: 'The memory of every process that may be read' })
     .option('dump', {
       type: 'string',
       describe: 'Write every object into this new evidence directory',
@@ -60,8 +69,11 @@ function options(yargs: Argv) {
 
 async function runScan(args: Arguments): Promise<ExitStatus> {
   const targets = exactPaths(args.targets ?? []);
-  if (targets.length === 0)
-    throw new UsageError('scan: name what to scan: a file, a directory, a glob, or - for standard input');
+  const pids = (args.pid ?? []).map((pid) => positiveInteger('--pid', pid, PID_MAX));
+  if (targets.length === 0 && pids.length === 0 && !args.allPids)
+    throw new UsageError(
+      'scan: name what to scan: a file, a directory, a glob, - for standard input, --pid N or --all-pids',
+    );
   const format = formatOf(args);
   const { scan } = await import('../../index.ts');
   const output = await openOutput(args.output, format !== 'ndjson');
@@ -74,7 +86,7 @@ async function runScan(args: Arguments): Promise<ExitStatus> {
     () => progress.stop(),
   );
   try {
-    const events = watch.over(scan(targets, { ...scanOptions(args, evidence), signal: interrupt.signal }));
+    const events = watch.over(scan(targets, { ...scanOptions(args, evidence), pids, signal: interrupt.signal }));
     const render = await rendererFor(format);
     await print(render(events, styleOf(args)), output, evidence === undefined ? () => interrupt.abort() : () => {});
     await watch.closeEvidence();
@@ -100,6 +112,7 @@ function scanOptions(args: Arguments, evidence: Evidence | undefined): ScanOptio
     ...(args.btf !== undefined && { btf: args.btf }),
     ...(args.kernel !== undefined && { kernel: args.kernel }),
     oneFileSystem: args.oneFileSystem,
+    allPids: args.allPids,
     follow: args.follow,
     ...(evidence && { content: true, avoid: [evidence.path] }),
   };

@@ -1,0 +1,247 @@
+// Examines processes: their own pages in each of them, and the files that they map once for all.
+// Synchronous: it runs the same in a worker thread and inline.
+import { type ByteRange, bytesIn, coalesce, covers, intersect } from '../bytes/range.ts';
+import type { Candidates, SearchRange } from '../carve/search.ts';
+import { hex } from '../diagnostics.ts';
+import { ehdr64 } from '../elf/layouts.ts';
+import { isSparse, storedRanges } from '../source/holes.ts';
+import type { MappedFile } from '../source/mapped-file.ts';
+import { type Mapping, regionOf } from '../source/maps.ts';
+import { PAGE } from '../source/pagemap.ts';
+import { OpenProcess, openProcess, type Refusal } from '../source/process.ts';
+import { type Backed, nextPage, openMapped, ProcessMemory } from '../source/process-memory.ts';
+import { libc } from '../sys/libc.ts';
+import type { Examination } from './examination.ts';
+import { SPLIT_FROM, segments } from './segments.ts';
+
+/** The parts of a file that a process maps. */
+export interface FileUse {
+  readonly file: MappedFile;
+  /** Ascending and apart. */
+  readonly ranges: readonly ByteRange[];
+}
+
+/** What a search of a mapped file gave, or which parts of it are better searched by several threads. */
+export interface MappedSearch {
+  /** The file cannot be read, or only at the cost of reading its holes: its pages must be found in each process. */
+  readonly unread?: true;
+  readonly parts: readonly Candidates[];
+  readonly rest: readonly SearchRange[];
+}
+
+/** Headers in the searched parts of a file: what process tasks need of it. */
+export interface SearchedFile {
+  readonly key: string;
+  readonly ranges: readonly ByteRange[];
+  /** Offsets in the file. */
+  readonly headers: readonly number[];
+}
+
+/** A process with so much memory that several threads search it; then it is carved with what they found. */
+export interface LargeProcess {
+  readonly identity: string;
+  readonly ranges: readonly SearchRange[];
+}
+
+export interface ProcessTask {
+  readonly pid: number;
+  readonly searched: readonly SearchedFile[];
+  /** What searches of the ranges of this very memory gave; absent when it is to be searched now. */
+  readonly found?: { readonly identity: string; readonly parts: readonly Candidates[] };
+}
+
+export interface ProcessAnswer {
+  readonly refusal?: Refusal;
+  readonly large?: LargeProcess;
+  /** Rules by which mappings were skipped, one for each mapping. */
+  readonly skipped: readonly string[];
+}
+
+export class ProcessExaminer {
+  private readonly examination: Examination;
+
+  constructor(examination: Examination) {
+    this.examination = examination;
+  }
+
+  /** The files that a process maps, or why it cannot be examined. */
+  survey(pid: number): readonly FileUse[] | Refusal {
+    return this.withMemory(pid, (_, memory) => fileUses(memory.mappings));
+  }
+
+  /** Searches parts of a mapped file; with `split`, only says which when they are many. */
+  searchMapped({ path, name }: MappedFile, ranges: readonly ByteRange[], split: boolean): MappedSearch {
+    const file = openMapped(path);
+    if (file === undefined) return { unread: true, parts: [], rest: [] };
+    try {
+      const sys = libc();
+      if (isSparse(file) && sys === undefined) return { unread: true, parts: [], rest: [] };
+      const stored = sys && isSparse(file) ? intersect(storedRanges(file, 0, sys), ranges) : ranges;
+      const pieces = segments(stored);
+      if (split && bytesIn(pieces) > SPLIT_FROM) return { parts: [], rest: pieces };
+      const parts = pieces.map((piece) => this.examination.search(file, piece));
+      if (file.failure && parts.every((part) => part.seen === 0)) return { unread: true, parts: [], rest: [] };
+      this.examination.countRejected(parts, { where: name, base: 0 });
+      return { parts, rest: [] };
+    } finally {
+      file.close();
+    }
+  }
+
+  /** Searches ranges of a process's memory, if it still is the one that was meant. */
+  searchRanges(pid: number, large: LargeProcess, ranges: readonly SearchRange[]): Candidates[] {
+    const parts = this.withMemory(pid, (process, memory) =>
+      process.identity === large.identity ? this.searchMemory(memory, ranges) : [],
+    );
+    return 'reason' in parts ? [] : parts;
+  }
+
+  /** Searches a process's own pages and carves them and the files that it maps; when it is large, only says what to search. */
+  examine(task: ProcessTask): ProcessAnswer {
+    const answer = this.withMemory(task.pid, (process, memory) => {
+      if (task.found && task.found.identity !== process.identity) return changedSince(process);
+      const ranges = task.found ? [] : segments(rangesToSearch(memory, task.searched));
+      if (bytesIn(ranges) > SPLIT_FROM) return { large: { identity: process.identity, ranges }, skipped: [] };
+      const parts = task.found?.parts ?? this.searchMemory(memory, ranges);
+      this.carve(process, memory, parts, task.searched);
+      this.examination.tally.sources++;
+      return this.conclude(process, memory);
+    });
+    return 'reason' in answer ? { refusal: answer, skipped: [] } : answer;
+  }
+
+  private conclude(process: OpenProcess, memory: ProcessMemory): ProcessAnswer {
+    if (memory.failure) this.examination.diagnostic(memory.failure);
+    const refusal = process.changed();
+    return { ...(refusal && { refusal }), skipped: memory.skipped };
+  }
+
+  private withMemory<T>(pid: number, use: (process: OpenProcess, memory: ProcessMemory) => T): T | Refusal {
+    const process = openProcess(pid);
+    if (!(process instanceof OpenProcess)) return process;
+    const memory = new ProcessMemory(process, libc());
+    try {
+      return use(process, memory);
+    } finally {
+      memory.close();
+      process.close();
+    }
+  }
+
+  private searchMemory(memory: ProcessMemory, ranges: readonly SearchRange[]): Candidates[] {
+    const parts: Candidates[] = [];
+    for (const range of ranges) {
+      // A page that exists and still cannot be read is passed over; after several of them in a row, more at once.
+      let step = 1;
+      for (let from = range.from; from < range.to && !this.examination.cancelled() && !memory.gone; ) {
+        const part = this.examination.search(memory, { from, to: range.to });
+        parts.push(part);
+        if (part.end === undefined || part.end >= range.to) break;
+        step = part.end > nextPage(from) ? 1 : step * 2;
+        from = nextPage(part.end) + (step - 1) * PAGE;
+      }
+    }
+    return parts;
+  }
+
+  private carve(
+    process: OpenProcess,
+    memory: ProcessMemory,
+    parts: readonly Candidates[],
+    searched: readonly SearchedFile[],
+  ): void {
+    const where = `pid:${process.source.pid}`;
+    this.examination.countRejected(parts, { where, base: 0 });
+    const headers = [...parts.flatMap((part) => part.offsets), ...headersInFiles(memory.mappings, searched)];
+    const ascending = [...new Set(headers)].sort((a, b) => a - b);
+    let next = 0;
+    for (const span of memory.spans) {
+      const offsets: number[] = [];
+      for (; next < ascending.length && (ascending[next] as number) < span.to; next++) {
+        offsets.push((ascending[next] as number) - span.from);
+      }
+      if (offsets.length === 0) continue;
+      this.examination.carve(memory.from(span.from), [{ offsets, rejected: {}, listed: [] }], span.to - span.from, {
+        where,
+        base: span.from,
+        stored: memory.storedIn(span),
+        place: ({ offset }) => {
+          const header = memory.mappingAt(span.from + offset);
+          if (memory.gone || header === undefined) return undefined;
+          return { source: process.source, address: hex(span.from + offset), region: regionOf(header.mapping) };
+        },
+      });
+    }
+  }
+}
+
+function changedSince(process: OpenProcess): Refusal {
+  const reason = 'exec';
+  return { reason, code: reason, message: `${process.source.comm}: another program took its place while it was read` };
+}
+
+/** Each file that can be read in place of its pages, with the parts that are mapped. */
+function fileUses(mappings: readonly Backed[]): FileUse[] {
+  const uses = new Map<string, { readonly file: MappedFile; readonly ranges: ByteRange[] }>();
+  for (const { mapping, backing } of mappings) {
+    const range = fileRange(mapping);
+    if (backing.kind !== 'file' || range === undefined) continue;
+    const use = uses.get(backing.file.key) ?? { file: backing.file, ranges: [] };
+    use.ranges.push(range);
+    uses.set(backing.file.key, use);
+  }
+  return [...uses.values()].map(({ file, ranges }) => ({ file, ranges: coalesce(ranges) }));
+}
+
+function fileRange({ start, end, offset }: Mapping): ByteRange | undefined {
+  return typeof offset === 'number' ? { from: offset, to: offset + end - start } : undefined;
+}
+
+/** Addresses at which the headers that were found in files lie in this process. */
+function headersInFiles(mappings: readonly Backed[], searched: readonly SearchedFile[]): number[] {
+  const byKey = new Map(searched.filter(({ headers }) => headers.length > 0).map((file) => [file.key, file]));
+  return mappings.flatMap(({ mapping, backing }) => {
+    const headers = backing.kind === 'file' ? byKey.get(backing.file.key)?.headers : undefined;
+    const range = fileRange(mapping);
+    if (headers === undefined || range === undefined) return [];
+    return headers
+      .filter((offset) => offset >= range.from && offset < range.to)
+      .map((offset) => mapping.start + offset - range.from);
+  });
+}
+
+/** Bytes before a page in which a header may begin that ends in the page. */
+const REACH = ehdr64.size - 1;
+
+/**
+ * Where in this process headers must be looked for: its own pages, with the bytes before them in which a header may begin;
+ * and the borders between mappings, which no search of a file sees.
+ */
+function rangesToSearch(memory: ProcessMemory, searched: readonly SearchedFile[]): ByteRange[] {
+  const files = new Map(searched.map((file) => [file.key, file.ranges]));
+  const isSearched = ({ mapping, backing }: Backed) => {
+    const range = fileRange(mapping);
+    const done = backing.kind === 'file' ? files.get(backing.file.key) : undefined;
+    return range !== undefined && done !== undefined && covers(done, range);
+  };
+  const inFiles = new Set(memory.mappings.filter(isSearched));
+  const ranges: ByteRange[] = [];
+  for (const page of memory.pages) {
+    const around = memory.mappingAt(page.from);
+    if (around === undefined || (page.shared && inFiles.has(around))) continue;
+    const reach = memory.mappingAt(page.from - 1) === undefined ? 0 : REACH;
+    ranges.push({ from: page.from - reach, to: page.to });
+  }
+  for (const [index, after] of memory.mappings.entries()) {
+    const before = memory.mappings[index - 1];
+    if (before?.mapping.end !== after.mapping.start || !(inFiles.has(before) || inFiles.has(after))) continue;
+    if (!continues(before, after)) ranges.push({ from: after.mapping.start - REACH, to: after.mapping.start });
+  }
+  return coalesce(ranges);
+}
+
+/** Whether the second mapping goes on in the file where the first ends. */
+function continues(first: Backed, second: Backed): boolean {
+  if (first.backing.kind !== 'file' || second.backing.kind !== 'file') return false;
+  return first.backing.file.key === second.backing.file.key && fileRange(first.mapping)?.to === second.mapping.offset;
+}

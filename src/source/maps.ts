@@ -1,0 +1,106 @@
+// The mappings of a process: /proc/PID/maps as records, and which of them are never read.
+// Opens nothing.
+import { hex } from '../diagnostics.ts';
+import { type FilePath, nameOf, simplify } from './path.ts';
+import type { Region } from './source.ts';
+
+/** One mapping. Addresses are numbers: those that are examined lie below 2^53. */
+export interface Mapping {
+  readonly start: number;
+  /** Past the last byte. */
+  readonly end: number;
+  readonly permissions: string;
+  /** Of `start` in the mapped file; `0x…` beyond 2^53. */
+  readonly offset: number | string;
+  /** `major:minor` of the filesystem, hexadecimal. */
+  readonly device: string;
+  /** 0 when no file is mapped. */
+  readonly inode: number | string;
+  readonly path?: FilePath;
+}
+
+export interface Mappings {
+  /** Ascending and apart, without those that are skipped. */
+  readonly mappings: readonly Mapping[];
+  /** Names of mappings that are never read: the reason they are counted under. */
+  readonly skipped: readonly string[];
+}
+
+/** Parses the text of /proc/PID/maps. What the process chose there, paths and names, cannot break a line: the kernel escapes newlines. */
+export function parseMaps(text: Uint8Array): Mappings {
+  const mappings: Mapping[] = [];
+  const skipped: string[] = [];
+  for (const line of Buffer.from(text.buffer, text.byteOffset, text.length).toString('latin1').split('\n')) {
+    const mapping = parseLine(line);
+    if (mapping === undefined) continue;
+    const rule = skipRule(mapping);
+    if (rule === undefined) mappings.push(mapping);
+    else skipped.push(rule);
+  }
+  return { mappings, skipped };
+}
+
+/** The mapping as reports show it. */
+export function regionOf({ start, end, permissions, offset, inode, path }: Mapping): Region {
+  const name = path === undefined ? undefined : nameOf(path);
+  return {
+    start: hex(start),
+    end: hex(end),
+    permissions,
+    ...(inode !== 0 && { offset }),
+    ...(name && { path: name.path, ...(name.pathBase64 !== undefined && { pathBase64: name.pathBase64 }) }),
+    ...(inode !== 0 && { inode }),
+  };
+}
+
+/**
+ * show_map_vma() of fs/proc/task_mmu.c: `start-end perms offset major:minor inode`, then spaces and the name, if any.
+ * The bytes of the line are the characters of `line`.
+ */
+function parseLine(line: string): Mapping | undefined {
+  const fields: string[] = [];
+  let at = 0;
+  for (let field = 0; field < 5; field++) {
+    const space = line.indexOf(' ', at);
+    const end = space < 0 ? line.length : space;
+    fields.push(line.slice(at, end));
+    at = end + 1;
+  }
+  const [range = '', permissions = '', offset = '', device = '', inode = ''] = fields;
+  const dash = range.indexOf('-');
+  if (dash < 0 || inode === '') return undefined;
+  while (line[at] === ' ') at++;
+  const name = line.slice(at);
+  return {
+    start: Number.parseInt(range.slice(0, dash), 16),
+    end: Number.parseInt(range.slice(dash + 1), 16),
+    permissions,
+    offset: exactNumber(BigInt(`0x${offset}`)),
+    device,
+    inode: exactNumber(BigInt(inode)),
+    ...(name !== '' && { path: simplify(unescapeNewlines(name)) }),
+  };
+}
+
+function exactNumber(value: bigint): number | string {
+  return value <= Number.MAX_SAFE_INTEGER ? Number(value) : hex(value);
+}
+
+/**
+ * The kernel writes a newline as `\012` and a backslash as it is, so that a name that holds these four characters
+ * reads the same: a name for people, nothing is opened by it alone.
+ */
+function unescapeNewlines(name: string): Uint8Array {
+  return Buffer.from(name.replaceAll('\\012', '\n'), 'latin1');
+}
+
+/** Memory of the kernel's own making, and what no number can address. No file can have a name without a slash. */
+const KERNEL_MADE = new Set(['[vvar]', '[vvar_vclock]', '[vsyscall]', '[vvar_pages]']);
+
+function skipRule({ end, path, inode }: Mapping): string | undefined {
+  if (typeof path === 'string' && KERNEL_MADE.has(path)) return path;
+  if (!Number.isSafeInteger(end)) return 'addresses beyond 2^53';
+  // Rings of io_uring, perf and sockets, KVM's vCPUs, BPF maps: no files, and some are windows on devices.
+  const isObject = typeof path === 'string' && (path.startsWith('anon_inode:') || path.startsWith('socket:['));
+  return isObject && inode !== 0 ? path.replace(/:\[\d+\]/, '') : undefined;
+}
