@@ -8,6 +8,8 @@ export interface Diagnostic {
   readonly severity: Severity;
   readonly code: string;
   readonly where: string;
+  /** The exact bytes of the path, only when `where` is a path and could not hold them. */
+  readonly pathBase64?: string;
   readonly message: string;
 }
 

@@ -3,7 +3,7 @@
 import type { Diagnostic, Severity } from '../diagnostics.ts';
 import { type Paint, type Palette, palette } from './colors.ts';
 import { flowWords } from './columns.ts';
-import { escapePhrase, escapeText } from './escape.ts';
+import { escapePath, escapePhrase, escapeText } from './escape.ts';
 import type { Style } from './style.ts';
 import { formatCount } from './units.ts';
 import { padEnd } from './width.ts';
@@ -63,8 +63,9 @@ function renderDiagnostic(diagnostic: Diagnostic, indent: number, { width }: Sty
   return `${' '.repeat(indent)}${paintFor(diagnostic.severity, colors)(word)} ${words}\n`;
 }
 
-function sentence({ where, code, message }: Diagnostic): string {
-  const place = where === '' || message.startsWith(where) ? '' : `${escapePhrase(where)}: `;
+function sentence({ where, pathBase64, code, message }: Diagnostic): string {
+  const spelled = pathBase64 === undefined ? escapePhrase(where) : escapePath({ path: where, pathBase64 });
+  const place = where === '' || message.startsWith(where) ? '' : `${spelled}: `;
   const reason = message.includes(code) ? '' : ` (${escapePhrase(code)})`;
   return `${place}${escapeText(message)}${reason}`;
 }

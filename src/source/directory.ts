@@ -1,9 +1,9 @@
 // Lists directories for a walk: every name there is, exact, with what must not be entered left out.
-import { type Dirent, lstatSync, readdirSync, realpathSync, statSync } from 'node:fs';
+import { type Dirent, lstatSync, readdirSync, realpathSync, type Stats, statSync } from 'node:fs';
 import type { Diagnostic } from '../diagnostics.ts';
 import { errnoDiagnostic, isErrno } from './errno.ts';
 import type { Mounts } from './mounts.ts';
-import { type FilePath, join, nameOf, simplify } from './path.ts';
+import { type FilePath, join, nameOf, placeOf, simplify } from './path.ts';
 import { reaching } from './reach.ts';
 
 export type EntryKind = 'file' | 'directory' | 'other';
@@ -27,25 +27,28 @@ export class DirectoryLister {
   private readonly options: WalkOptions;
   private readonly mounts: Mounts;
   private readonly root: FilePath;
-  private readonly realRoot: string;
+  /** Absent when it is too long for the system to say. */
+  private readonly realRoot: FilePath | undefined;
   private readonly device: number;
-  private readonly visited = new Set<string>();
+  /** By identity, the path by which a directory was reached first; patterns may list it several times by that. */
+  private readonly visited = new Map<string, string>();
 
   /** @throws the system's error when `root` cannot be looked at. */
   constructor(root: FilePath, options: WalkOptions, mounts: Mounts) {
     this.root = root;
     this.options = options;
     this.mounts = mounts;
-    this.realRoot = reaching(root, (path) => realpathSync(path, 'utf8'));
-    this.device = reaching(root, (path) => statSync(path)).dev;
+    this.realRoot = resolveReal(root);
+    const stats = reaching(root, (path) => statSync(path));
+    this.device = stats.dev;
+    this.isFirstWay(stats, root);
   }
 
   /** Files and directories in `directory`; symbolic links only when they are followed. Errors become diagnostics. */
   list(directory: FilePath): Entry[] {
-    const names = this.read(directory);
     const entries: Entry[] = [];
-    for (const dirent of names) {
-      const name = simpleName(dirent.name);
+    for (const dirent of this.read(directory)) {
+      const name = nameIn(dirent);
       const path = join(directory, name);
       const kind = this.kindOf(dirent, path);
       if (kind === 'file' || (kind === 'directory' && this.mayEnter(path))) entries.push({ name, path, kind });
@@ -55,24 +58,21 @@ export class DirectoryLister {
 
   /** Whether reads of files directly in `directory` may come up short before their end. */
   hasShortReads(directory: FilePath): boolean {
-    return this.mounts.hasShortReads(this.realPath(directory));
+    // Behind a link that was followed any filesystem may lie.
+    const real = this.options.follow ? undefined : this.realPath(directory);
+    return real === undefined || this.mounts.hasShortReads(textOf(real));
   }
 
-  private read(directory: FilePath): Dirent<string | Buffer>[] {
+  private read(directory: FilePath): AnyDirent[] {
     try {
-      return reaching(directory, (path) => {
-        const entries: Dirent<string | Buffer>[] = readdirSync(path, { withFileTypes: true });
-        // A name that is not UTF-8 comes back with replacement characters: only then are the bytes asked for.
-        const exact = entries.every((entry) => !(entry.name as string).includes('\ufffd'));
-        return exact ? entries : readdirSync(path, { withFileTypes: true, encoding: 'buffer' });
-      });
+      return readNames(directory);
     } catch (error) {
-      this.diagnostics.push(errnoDiagnostic(error, nameOf(directory).path, 'cannot list directory'));
+      this.diagnostics.push(errnoDiagnostic(error, nameOf(directory), 'cannot list directory'));
       return [];
     }
   }
 
-  private kindOf(dirent: Dirent<string | Buffer>, path: FilePath): EntryKind {
+  private kindOf(dirent: AnyDirent, path: FilePath): EntryKind {
     if (dirent.isFile()) return 'file';
     if (dirent.isDirectory()) return 'directory';
     if (!dirent.isSymbolicLink() || !this.options.follow) return 'other';
@@ -80,50 +80,88 @@ export class DirectoryLister {
       const stats = reaching(path, (short) => statSync(short));
       return stats.isFile() ? 'file' : stats.isDirectory() ? 'directory' : 'other';
     } catch (error) {
-      this.diagnostics.push(errnoDiagnostic(error, nameOf(path).path, 'cannot follow symbolic link', 'info'));
+      this.diagnostics.push(errnoDiagnostic(error, nameOf(path), 'cannot follow symbolic link', 'info'));
       return 'other';
     }
   }
 
   private mayEnter(path: FilePath): boolean {
-    const real = this.options.follow ? reaching(path, (short) => realpathSync(short, 'utf8')) : this.realPath(path);
-    if (this.options.avoid.includes(real)) return false;
-    if (SKIPPED.has(real) || this.mounts.isKernel(real)) {
-      this.diagnostics.push({
-        severity: 'info',
-        code: 'skipped',
-        where: nameOf(path).path,
-        message: 'filesystem of the kernel: name it on the command line to scan it',
-      });
-      return false;
-    }
-    if (!this.options.oneFileSystem && !this.options.follow) return true;
     try {
+      const real = this.options.follow ? resolveReal(path) : this.realPath(path);
+      if (typeof real === 'string' && this.options.avoid.includes(real)) return false;
+      if (typeof real === 'string' && (SKIPPED.has(real) || this.mounts.isKernel(real))) {
+        const message = 'filesystem of the kernel: name it on the command line to scan it';
+        this.diagnostics.push({ severity: 'info', code: 'skipped', ...placeOf(path), message });
+        return false;
+      }
+      if (!this.options.oneFileSystem && !this.options.follow) return true;
       const stats = reaching(path, (short) => (this.options.follow ? statSync(short) : lstatSync(short)));
       if (this.options.oneFileSystem && stats.dev !== this.device) return false;
-      if (!this.options.follow) return true;
-      const identity = `${stats.dev}:${stats.ino}`;
-      if (this.visited.has(identity)) return false;
-      this.visited.add(identity);
-      return true;
+      return !this.options.follow || this.isFirstWay(stats, path);
     } catch (error) {
-      if (!isErrno(error)) throw error;
-      this.diagnostics.push(errnoDiagnostic(error, nameOf(path).path, 'cannot look at directory'));
+      this.diagnostics.push(errnoDiagnostic(error, nameOf(path), 'cannot look at directory'));
       return false;
     }
+  }
+
+  private isFirstWay({ dev, ino }: Stats, path: FilePath): boolean {
+    const identity = `${dev}:${ino}`;
+    const way = nameOf(path).path;
+    const first = this.visited.get(identity) ?? way;
+    this.visited.set(identity, first);
+    return first === way;
   }
 
   /** The absolute path, from that of the root: exact as long as no link was followed on the way. */
-  private realPath(path: FilePath): string {
-    if (typeof path !== 'string' || typeof this.root !== 'string') return this.realRoot;
-    const rest = path.slice(this.root.length);
-    if (rest === '') return this.realRoot;
-    return this.realRoot === '/' ? `/${rest.replace(/^\/+/, '')}` : `${this.realRoot}/${rest.replace(/^\/+/, '')}`;
+  private realPath(path: FilePath): FilePath | undefined {
+    if (this.realRoot === undefined) return undefined;
+    if (typeof path === 'string' && typeof this.root === 'string') {
+      const rest = path.slice(this.root.length).replace(/^\/+/, '');
+      return rest === '' ? this.realRoot : join(this.realRoot, rest);
+    }
+    const rest = Buffer.from(path).subarray(Buffer.from(this.root).length);
+    const start = rest.findIndex((byte) => byte !== SLASH);
+    return start < 0 ? this.realRoot : join(this.realRoot, rest.subarray(start));
   }
 }
 
-const SKIPPED = new Set(['/proc', '/sys', '/dev']);
+type AnyDirent = Dirent<string | Buffer>;
 
-function simpleName(name: string | Buffer): FilePath {
+const SKIPPED = new Set(['/proc', '/sys', '/dev']);
+const SLASH = 0x2f;
+
+/**
+ * What is in `directory`, in the order of the system.
+ * @throws the system's error when it cannot be listed.
+ */
+export function readNames(directory: FilePath): AnyDirent[] {
+  return reaching(directory, (path) => {
+    const entries: AnyDirent[] = readdirSync(path, { withFileTypes: true });
+    // A name that is not UTF-8 comes back with replacement characters: only then are the bytes asked for.
+    const exact = entries.every((entry) => !(entry.name as string).includes('\ufffd'));
+    return exact ? entries : readdirSync(path, { withFileTypes: true, encoding: 'buffer' });
+  });
+}
+
+/** The exact name of an entry. */
+export function nameIn({ name }: AnyDirent): FilePath {
   return typeof name === 'string' ? name : simplify(name);
+}
+
+/** The absolute path without links; `undefined` when it is longer than the system can say. */
+function resolveReal(path: FilePath): FilePath | undefined {
+  try {
+    // Only the native call takes bytes; the other one turns them into text first.
+    return simplify(reaching(path, (short) => realpathSync.native(short, 'buffer')));
+  } catch (error) {
+    if (isErrno(error) && error.code === 'ENAMETOOLONG') return undefined;
+    throw error;
+  }
+}
+
+/** Up to the last directory that has a name in UTF-8: mounts are known by such names. */
+function textOf(path: FilePath): string {
+  let text = path;
+  while (typeof text !== 'string') text = simplify(text.subarray(0, Math.max(1, text.lastIndexOf(SLASH))));
+  return text;
 }

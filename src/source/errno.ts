@@ -1,5 +1,6 @@
 // Errors of the environment as diagnostics, with the errno name as their code.
 import type { Diagnostic, Severity } from '../diagnostics.ts';
+import { type PathName, placeOf } from './path.ts';
 
 export function isErrno(error: unknown): error is NodeJS.ErrnoException & { code: string } {
   return error instanceof Error && typeof (error as NodeJS.ErrnoException).code === 'string';
@@ -27,10 +28,10 @@ const WORDS: Readonly<Record<string, string>> = {
  */
 export function errnoDiagnostic(
   error: unknown,
-  where: string,
+  where: string | PathName,
   what: string,
   severity: Severity = 'warning',
 ): Diagnostic {
   if (!isErrno(error)) throw error;
-  return { severity, code: error.code, where, message: `${what}: ${WORDS[error.code] ?? error.message}` };
+  return { severity, code: error.code, ...placeOf(where), message: `${what}: ${WORDS[error.code] ?? error.message}` };
 }

@@ -42,7 +42,7 @@ export class OpenFile implements Reader {
       }
       return count;
     } catch (error) {
-      this.failure ??= errnoDiagnostic(error, this.name.path, `cannot read at ${at}`);
+      this.failure ??= errnoDiagnostic(error, this.name, `cannot read at ${at}`);
       return 0;
     }
   }

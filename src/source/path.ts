@@ -1,4 +1,5 @@
 // Paths as the kernel has them: bytes. Text where the bytes are UTF-8, exact bytes where they are not.
+import type { Diagnostic } from '../diagnostics.ts';
 
 /** A path to open: a string when its bytes are valid UTF-8, the bytes themselves otherwise. */
 export type FilePath = string | Uint8Array;
@@ -9,13 +10,22 @@ export interface PathName {
   readonly pathBase64?: string;
 }
 
+/** How a diagnostic names a path. */
+export type PathPlace = Pick<Diagnostic, 'where' | 'pathBase64'>;
+
 const SLASH = 0x2f;
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** The report form: bytes that are not UTF-8 stand as `\xNN`, and the exact bytes come beside it. */
 export function nameOf(path: FilePath): PathName {
   if (typeof path === 'string') return { path };
-  return { path: escapeInvalid(path), pathBase64: Buffer.from(path).toString('base64') };
+  return { path: decodeLoosely(path, escapeByte), pathBase64: Buffer.from(path).toString('base64') };
+}
+
+/** A path, or its name in a report, as the place of a diagnostic. */
+export function placeOf(path: FilePath | PathName): PathPlace {
+  const { path: where, pathBase64 } = typeof path === 'string' || path instanceof Uint8Array ? nameOf(path) : path;
+  return pathBase64 === undefined ? { where } : { where, pathBase64 };
 }
 
 export function join(directory: FilePath, name: FilePath): FilePath {
@@ -40,15 +50,20 @@ export function byteLength(path: FilePath): number {
   return typeof path === 'string' ? Buffer.byteLength(path) : path.length;
 }
 
-function escapeInvalid(bytes: Uint8Array): string {
+/** The text of `bytes`; what is not UTF-8 in them stands as `spell` has it, byte by byte. */
+export function decodeLoosely(bytes: Uint8Array, spell: (byte: number) => string): string {
   let text = '';
   for (let at = 0; at < bytes.length; ) {
     const length = sequenceLength(bytes, at);
     const sequence = bytes.subarray(at, at + Math.max(1, length));
-    text += length > 0 ? strict.decode(sequence) : `\\x${(bytes[at] as number).toString(16).padStart(2, '0')}`;
+    text += length > 0 ? strict.decode(sequence) : spell(bytes[at] as number);
     at += sequence.length;
   }
   return text;
+}
+
+function escapeByte(byte: number): string {
+  return `\\x${byte.toString(16).padStart(2, '0')}`;
 }
 
 /** Bytes of the valid UTF-8 sequence at `at`, 0 when there is none. */

@@ -4,9 +4,9 @@ import { type Stats, statSync } from 'node:fs';
 import type { Diagnostic } from '../diagnostics.ts';
 import { DirectoryLister, type WalkOptions } from './directory.ts';
 import { errnoDiagnostic, isErrno } from './errno.ts';
-import type { Patterns } from './glob.ts';
+import type { Expansion, Patterns } from './glob.ts';
 import { type Mounts, readMounts } from './mounts.ts';
-import { type FilePath, nameOf } from './path.ts';
+import { type FilePath, nameOf, placeOf } from './path.ts';
 import { reaching } from './reach.ts';
 
 /** Files that are opened alike. */
@@ -31,27 +31,31 @@ export async function* walk(
 ): AsyncGenerator<WalkItem> {
   const mounts = readMounts();
   for (const target of targets) {
-    for (const path of await resolve(target)) yield* walkTarget(path, patterns, options, mounts);
+    const { paths, diagnostics } = await resolve(target);
+    yield* diagnostics;
+    for (const path of paths) yield* walkTarget(path, patterns, options, mounts);
   }
 }
 
 /** A target that exists is taken by its name; only another one is read as a pattern. */
-async function resolve(target: FilePath): Promise<readonly FilePath[]> {
-  if (typeof target !== 'string' || status(target) !== undefined) return [target];
+async function resolve(target: FilePath): Promise<Expansion> {
+  const alone = { paths: [target], diagnostics: [] };
+  if (typeof target !== 'string' || status(target) !== undefined) return alone;
   const { expandPattern, isPattern } = await import('./glob.ts');
-  if (!isPattern(target)) return [target];
-  const matches = expandPattern(target);
-  return matches.length === 0 ? [target] : withoutNested(matches);
+  if (!isPattern(target)) return alone;
+  const { paths, diagnostics } = expandPattern(target);
+  return { paths: paths.length === 0 ? [target] : withoutNested(paths), diagnostics };
 }
 
 /** `a/**` matches a directory and all that is in it: the directory alone says the same. */
-function withoutNested(sorted: readonly string[]): string[] {
+function withoutNested(sorted: readonly FilePath[]): FilePath[] {
   const directories = new Set<string>();
   return sorted.filter((path) => {
-    for (let cut = path.lastIndexOf('/'); cut > 0; cut = path.lastIndexOf('/', cut - 1)) {
-      if (directories.has(path.slice(0, cut))) return false;
+    const bytes = Buffer.from(path).toString('latin1');
+    for (let cut = bytes.lastIndexOf('/'); cut > 0; cut = bytes.lastIndexOf('/', cut - 1)) {
+      if (directories.has(bytes.slice(0, cut))) return false;
     }
-    if (status(path)?.isDirectory()) directories.add(path);
+    if (status(path)?.isDirectory()) directories.add(bytes);
     return true;
   });
 }
@@ -62,7 +66,6 @@ async function* walkTarget(
   options: WalkOptions,
   mounts: Mounts,
 ): AsyncGenerator<WalkItem> {
-  const where = nameOf(target).path;
   try {
     const stats = reaching(target, (path) => statSync(path));
     if (stats.isDirectory()) yield* walkDirectory(target, patterns, options, mounts);
@@ -71,11 +74,11 @@ async function* walkTarget(
       yield {
         severity: 'error',
         code: 'not-regular',
-        where,
+        ...placeOf(target),
         message: `is a ${kindOf(stats)}: only regular files and directories are read`,
       };
   } catch (error) {
-    yield errnoDiagnostic(error, where, 'cannot read', 'error');
+    yield errnoDiagnostic(error, nameOf(target), 'cannot read', 'error');
   }
 }
 
@@ -122,7 +125,7 @@ async function* matchingBatches(
   for await (const paths of filesMatching(root, patterns, lister)) yield { paths, named: false, shortReads: true };
 }
 
-function status(path: string): Stats | undefined {
+function status(path: FilePath): Stats | undefined {
   try {
     return reaching(path, (short) => statSync(short, { throwIfNoEntry: false }));
   } catch (error) {
