@@ -19,7 +19,7 @@ export type ExternAnswer =
 export interface ExternRules {
   /** For comparing types; absent where the loader does not compare. */
   readonly core?: CoreRules;
-  /** `bpf_thing___v2` means the kernel's `bpf_thing`. */
+  /** `bpf_thing___v2` means the kernel's `bpf_thing`, and a weak one with another prototype counts as missing (libbpf 1.3). */
   readonly kfuncFlavors: boolean;
 }
 
@@ -68,7 +68,7 @@ export class Externs {
     const found = this.#kernel.find(this.#kfuncName(extern), 'func', evidence);
     if (found === undefined) return this.#missing(extern, evidence);
     if (!this.#isCompatible(extern, found)) {
-      if (extern.weak) return MISSING;
+      if (extern.weak && this.#rules.kfuncFlavors) return MISSING;
       throw refuse(`${describe(extern)} has another prototype in the kernel`);
     }
     return { kind: 'type', id: found.id, module: this.#placeOfModule(found, evidence) };

@@ -77,7 +77,7 @@ export class LibbpfObject {
       form: this.#form,
       maps: this.#object.maps,
       relocationsOf: (index) => this.#object.relocations[index] ?? [],
-      externAt: (place) => this.#answer(place, evidence),
+      externAt: (place, via) => this.#answer(place, via, evidence),
       ...(this.#release.poisonsKfuncs && this.#form === 'direct' && { poisonOf: (place) => POISON.KFUNC + place }),
     });
     this.#checkOtherExterns(evidence);
@@ -106,12 +106,11 @@ export class LibbpfObject {
     }
   }
 
-  /** Every extern is resolved, used here or not, and a strong one that is missing costs the whole object. */
+  /** Every extern is resolved, used here or not, and one that is missing and not weak costs the whole object. */
   #checkOtherExterns(evidence: Evidence): void {
     const own = new Evidence();
     for (const extern of this.#object.externs) {
       if (extern.kind === 'undeclared') throw refuse(`${JSON.stringify(extern.name)} is defined nowhere`);
-      if (extern.weak) continue;
       try {
         this.#externs.resolve(extern, own);
       } catch (error) {
@@ -167,9 +166,13 @@ export class LibbpfObject {
     return bySlot;
   }
 
-  #answer(place: number, evidence: Evidence): ExternAnswer {
+  #answer(place: number, via: 'call' | 'load', evidence: Evidence): ExternAnswer {
     const extern = this.#object.externs[place];
     if (extern === undefined) throw refuse(`there is no extern ${place}`);
+    // Loader programs look for everything that is not called among the variables (bpf_program_record_relos).
+    if (this.#form === 'light' && via === 'load' && extern.kind === 'kfunc') {
+      return this.#externs.resolve({ ...extern, kind: 'ksym' }, evidence);
+    }
     return this.#externs.resolve(extern, evidence);
   }
 

@@ -17,7 +17,7 @@ export interface RelocateRules {
   readonly form: CodeForm;
   readonly maps: readonly BpfMap[];
   readonly relocationsOf: (functionIndex: number) => readonly BpfRelocation[];
-  readonly externAt: (place: number) => ExternAnswer;
+  readonly externAt: (place: number, via: 'call' | 'load') => ExternAnswer;
   /** `imm` of the helper call that stands for the call of a missing kfunc; without it the call stays one of kfunc 0. */
   readonly poisonOf?: (place: number) => number;
   /** What else may stand in `src` for this map; by default MAP_VALUE for data, MAP_FD for other maps. */
@@ -67,9 +67,8 @@ function pseudo(place: number, usual: number, { maps, pseudoOf }: RelocateRules)
 }
 
 function pointAtExtern(slots: InstructionSlots, slot: number, place: number, rules: RelocateRules): void {
-  const answer = rules.externAt(place);
-  if (slots.opcode(slot) === OPCODE.CALL) callExtern(slots, slot, place, answer, rules);
-  else loadExtern(slots, slot, answer, rules);
+  if (slots.opcode(slot) === OPCODE.CALL) callExtern(slots, slot, place, rules.externAt(place, 'call'), rules);
+  else loadExtern(slots, slot, rules.externAt(place, 'load'), rules);
 }
 
 function callExtern(

@@ -2,10 +2,11 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type FoundObject, objectsIn, packageObjects } from '../support/objects.ts';
+import { compileRules } from './compile.ts';
 
 export interface Group {
   readonly group: string;
-  readonly objects: readonly FoundObject[];
+  readonly objects: readonly Pick<FoundObject, 'name' | 'bytes' | 'path'>[];
 }
 
 const SAMPLES = new URL('../../samples/built/bpfel/', import.meta.url).pathname;
@@ -25,4 +26,5 @@ export const SAMPLE_OBJECTS: readonly FoundObject[] = readdirSync(SAMPLES)
 export const GROUPS: readonly Group[] = [
   ...PACKAGES.map((name) => ({ group: name, objects: packageObjects(name).filter(({ little }) => little) })),
   { group: 'our samples', objects: SAMPLE_OBJECTS },
+  { group: 'our rules', objects: compileRules() },
 ];
