@@ -4,25 +4,26 @@ import { LibbpfObject } from './libbpf.ts';
 import { LIBBPF_RELEASES, type LibbpfRelease } from './libbpf-releases.ts';
 import type { Loader } from './loader.ts';
 
-/** Only what is done before the loader program runs depends on the release. */
-const STRETCHES = [
-  { since: '1.3', exceptionCallbacks: true },
-  { since: '0.5', until: '1.2', exceptionCallbacks: false },
-] as const;
+type Stretch = Pick<Loader, 'since' | 'until'> & Pick<LibbpfRelease, 'exceptionCallbacks' | 'lightKfuncAddresses'>;
+
+/** Only what is done before the kernel is asked depends on the release. */
+const STRETCHES: readonly Stretch[] = [
+  { since: '1.3', exceptionCallbacks: true, lightKfuncAddresses: true },
+  { since: '1.2', until: '1.2', exceptionCallbacks: false, lightKfuncAddresses: true },
+  { since: '0.5', until: '1.1', exceptionCallbacks: false, lightKfuncAddresses: false },
+];
 
 export const LIBBPF_LIGHT: readonly Loader[] = LIBBPF_RELEASES.slice(0, 1).flatMap((newest) =>
-  STRETCHES.map(({ exceptionCallbacks, ...stretch }) => ({
+  STRETCHES.map(({ since, until, ...rules }) => ({
     name: 'libbpf-light',
-    ...stretch,
+    since,
+    ...(until !== undefined && { until }),
     poisonsMaps: false,
     open: (object, kernel) => {
-      const opened = new LibbpfObject(object, kernel, lightRelease(newest, exceptionCallbacks), 'light');
+      // The kernel forgets between two records which candidates fitted the first (bpf_core_apply).
+      const core = { ...newest.core, prune: false };
+      const opened = new LibbpfObject(object, kernel, { ...newest, ...rules, core, loneTextProgram: false }, 'light');
       return (program) => opened.link(program);
     },
   })),
 );
-
-/** The kernel forgets between two records which candidates it found (bpf_core_apply). */
-function lightRelease(newest: LibbpfRelease, exceptionCallbacks: boolean): LibbpfRelease {
-  return { ...newest, core: { ...newest.core, prune: false }, exceptionCallbacks, loneTextProgram: false };
-}

@@ -16,6 +16,8 @@ export interface LibbpfRelease {
   readonly exceptionCallbacks: boolean;
   readonly kfuncFlavors: boolean;
   readonly arena: boolean;
+  /** Light skeletons can take the address of a kernel function. */
+  readonly lightKfuncAddresses: boolean;
   /** The only function of an object is a program although it lies in `.text`. */
   readonly loneTextProgram: boolean;
 }
@@ -25,7 +27,8 @@ export const LIBBPF_RELEASES: readonly LibbpfRelease[] = (
   [
     [[1, 6]],
     [[1, 5], '1.5'],
-    [[1, 3], '1.4'],
+    [[1, 4], '1.4'],
+    [[1, 3], '1.3'],
     [[1, 2], '1.2'],
     [[1, 0], '1.1'],
     [[0, 8], '0.8'],
@@ -48,7 +51,8 @@ function describeRelease(release: Release, until: string | undefined): LibbpfRel
     poisonsKfuncs: since(1, 2),
     exceptionCallbacks: since(1, 3),
     kfuncFlavors: since(1, 3),
-    arena: since(1, 3),
+    arena: since(1, 4),
+    lightKfuncAddresses: since(1, 2),
     loneTextProgram: !since(1, 5),
   };
 }

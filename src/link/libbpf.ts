@@ -73,11 +73,17 @@ export class LibbpfObject {
       },
       this.#exceptionCallbacks(program),
     );
+    const firstUses = new Map<number, 'call' | 'load'>();
+    const firstUse = (place: number, via: 'call' | 'load') => {
+      const first = firstUses.get(place) ?? via;
+      firstUses.set(place, first);
+      return first;
+    };
     const maps = relocateData(stream, {
       form: this.#form,
       maps: this.#object.maps,
       relocationsOf: (index) => this.#object.relocations[index] ?? [],
-      externAt: (place, via) => this.#answer(place, via, evidence),
+      externAt: (place, via) => this.#answer(place, firstUse(place, via), evidence),
       ...(this.#release.poisonsKfuncs && this.#form === 'direct' && { poisonOf: (place) => POISON.KFUNC + place }),
     });
     this.#checkOtherExterns(evidence);
@@ -169,8 +175,8 @@ export class LibbpfObject {
   #answer(place: number, via: 'call' | 'load', evidence: Evidence): ExternAnswer {
     const extern = this.#object.externs[place];
     if (extern === undefined) throw refuse(`there is no extern ${place}`);
-    // Loader programs look for everything that is not called among the variables (bpf_program_record_relos).
-    if (this.#form === 'light' && via === 'load' && extern.kind === 'kfunc') {
+    // Loader programs of before 1.2 looked for it among the variables when its address was asked for before it was called.
+    if (this.#form === 'light' && via === 'load' && extern.kind === 'kfunc' && !this.#release.lightKfuncAddresses) {
       return this.#externs.resolve({ ...extern, kind: 'ksym' }, evidence);
     }
     return this.#externs.resolve(extern, evidence);
