@@ -1,0 +1,31 @@
+// A program with an object in its read-only data. With an argument it first becomes a copy of itself that has no file.
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+extern const unsigned char object[];
+__asm__(".section .rodata\n.balign 8\n.global object\nobject: .incbin \"" OBJECT "\"\n.previous");
+
+extern char **environ;
+
+int main(int argc, char **argv)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (argc > 1) {
+		int self = open("/proc/self/exe", O_RDONLY), copy = memfd_create("ghost", MFD_CLOEXEC);
+		struct stat status;
+		fstat(self, &status);
+		sendfile(copy, self, NULL, status.st_size);
+		fexecve(copy, (char *[]){ argv[0], NULL }, environ);
+	}
+	printf("%d %p\n", getpid(), (void *)object);
+	fflush(stdout);
+	for (;;)
+		pause();
+}
