@@ -4,10 +4,16 @@
 ;;
 ;; Verdicts (search.ts gives them names): 0 candidate, 1 class, 2 data, 3 version, 4 no section table,
 ;; 5 section table beyond the ceiling, 6 name section out of range, 7 name section of another type.
+;; $findAll also has anchors of code without a header (anchors.ts): 16 EXIT, 17 BTF; $findReturns has 18, classic RET.
 (module
   (memory (export "memory") 6)
   ;; Where to go on after the list was full.
   (global $next (export "next") (mut i32) (i32.const 0))
+  ;; Anchors that may still be listed though another one lies closer before them than 256 bytes, and how many were not.
+  (global $crowd (export "crowd") (mut i32) (i32.const 0))
+  (global $dropped (export "dropped") (mut i32) (i32.const 0))
+  ;; Address of the last anchor listed.
+  (global $before (mut i32) (i32.const 0))
 
   (func $swap16 (param $v i32) (result i32)
     (i32.or (i32.shl (i32.and (local.get $v) (i32.const 0xff)) (i32.const 8)) (i32.shr_u (local.get $v) (i32.const 8))))
@@ -146,6 +152,267 @@
                 (local.set $count (i32.add (local.get $count) (i32.const 1)))
                 (br $bits)))))
         (local.set $at (i32.add (local.get $at) (i32.const 64)))
+        (br $turn)))
+    (global.set $next (local.get $limit))
+    (local.get $count))
+  ;; Where in the 16 bytes at $at an EXIT slot begins, 95 and seven zeros: one bit each.
+  (func $exits (param $at i32) (result i64)
+    (local $zero v128)
+    (i64.extend_i32_u (i8x16.bitmask
+      (v128.and
+        (v128.and
+          (v128.and
+            (i8x16.eq (v128.load (local.get $at)) (i8x16.splat (i32.const 0x95)))
+            (i8x16.eq (v128.load offset=1 (local.get $at)) (local.get $zero)))
+          (v128.and
+            (i8x16.eq (v128.load offset=2 (local.get $at)) (local.get $zero))
+            (i8x16.eq (v128.load offset=3 (local.get $at)) (local.get $zero))))
+        (v128.and
+          (v128.and
+            (i8x16.eq (v128.load offset=4 (local.get $at)) (local.get $zero))
+            (i8x16.eq (v128.load offset=5 (local.get $at)) (local.get $zero)))
+          (v128.and
+            (i8x16.eq (v128.load offset=6 (local.get $at)) (local.get $zero))
+            (i8x16.eq (v128.load offset=7 (local.get $at)) (local.get $zero))))))))
+
+  ;; Where in the 16 bytes at $at a header of BTF may begin: 9f eb 01 00 or eb 9f 01 00, and zeros where a small length has them
+  ;; in both byte orders.
+  (func $btfs (param $at i32) (result i64)
+    (local $x v128) (local $y v128) (local $zero v128)
+    (local.set $x (v128.load (local.get $at)))
+    (local.set $y (v128.load offset=1 (local.get $at)))
+    (i64.extend_i32_u (i8x16.bitmask
+      (v128.and
+        (v128.and
+          (v128.and
+            (i8x16.eq (i8x16.min_u (local.get $x) (local.get $y)) (i8x16.splat (i32.const 0x9f)))
+            (i8x16.eq (i8x16.max_u (local.get $x) (local.get $y)) (i8x16.splat (i32.const 0xeb))))
+          (v128.and
+            (i8x16.eq (v128.load offset=2 (local.get $at)) (i8x16.splat (i32.const 0x01)))
+            (i8x16.eq (v128.load offset=3 (local.get $at)) (local.get $zero))))
+        (v128.and
+          (v128.and
+            (i8x16.eq (v128.load offset=5 (local.get $at)) (local.get $zero))
+            (i8x16.eq (v128.load offset=6 (local.get $at)) (local.get $zero)))
+          (i8x16.eq (v128.load offset=8 (local.get $at)) (local.get $zero)))))))
+
+  (func $load32 (param $at i32) (param $big i32) (result i32)
+    (select (call $swap32 (i32.load (local.get $at))) (i32.load (local.get $at)) (local.get $big)))
+
+  ;; A header of BTF: the types follow it and the strings follow them.
+  (func $isBtf (param $at i32) (result i32)
+    (local $big i32)
+    (local.set $big (i32.eq (i32.load8_u (local.get $at)) (i32.const 0xeb)))
+    (i32.and
+      (i32.and
+        ;; 24 to 64 bytes.
+        (i32.le_u (i32.sub (call $load32 (i32.add (local.get $at) (i32.const 4)) (local.get $big)) (i32.const 24)) (i32.const 40))
+        (i32.eqz (i32.load offset=8 (local.get $at))))
+      (i32.and
+        (i32.eq (i32.load offset=12 (local.get $at)) (i32.load offset=16 (local.get $at)))
+        (i32.ne (i32.load offset=20 (local.get $at)) (i32.const 0)))))
+
+  ;; Whether the anchor at $at may be listed. One with room before it always may: a flood crowds out only itself.
+  (func $admit (param $at i32) (result i32)
+    (if (i32.gt_u (i32.sub (local.get $at) (global.get $before)) (i32.const 256))
+      (then (global.set $before (local.get $at)) (return (i32.const 1))))
+    (if (i32.eqz (global.get $crowd))
+      (then (global.set $dropped (i32.add (global.get $dropped) (i32.const 1))) (return (i32.const 0))))
+    (global.set $crowd (i32.sub (global.get $crowd) (i32.const 1)))
+    (global.set $before (local.get $at))
+    (i32.const 1))
+
+  ;; As $find, with anchors in the same list; eight bytes before $from must be readable.
+  (func (export "findAll") (param $from i32) (param $limit i32) (param $end i32) (param $ceiling i64) (param $out i32) (param $capacity i32) (result i32)
+    (local $at i32) (local $count i32) (local $x v128) (local $y v128) (local $zero v128)
+    (local $elf v128) (local $exit v128) (local $btf v128)
+    (local $m7f v128) (local $m45 v128) (local $m95 v128) (local $m9f v128) (local $meb v128)
+    (local $mask i64) (local $exits i64) (local $hit i32) (local $first i32) (local $verdict i32)
+    (local.set $m7f (i8x16.splat (i32.const 0x7f)))
+    (local.set $m45 (i8x16.splat (i32.const 0x45)))
+    (local.set $m95 (i8x16.splat (i32.const 0x95)))
+    (local.set $m9f (i8x16.splat (i32.const 0x9f)))
+    (local.set $meb (i8x16.splat (i32.const 0xeb)))
+    (local.set $at (local.get $from))
+    (global.set $before (i32.const 0))
+    (block $done
+      (loop $turn
+        (br_if $done (i32.ge_u (local.get $at) (local.get $limit)))
+        (local.set $elf (local.get $zero))
+        (local.set $exit (local.get $zero))
+        (local.set $btf (local.get $zero))
+        ;; The first two bytes of each; four times the same, for no call is inlined here.
+        (local.set $x (v128.load (local.get $at)))
+        (local.set $y (v128.load offset=1 (local.get $at)))
+        (local.set $elf (v128.or (local.get $elf)
+          (v128.and (i8x16.eq (local.get $x) (local.get $m7f)) (i8x16.eq (local.get $y) (local.get $m45)))))
+        (local.set $exit (v128.or (local.get $exit)
+          (v128.and (i8x16.eq (local.get $x) (local.get $m95)) (i8x16.eq (local.get $y) (local.get $zero)))))
+        (local.set $btf (v128.or (local.get $btf)
+          (v128.and
+            (i8x16.eq (i8x16.min_u (local.get $x) (local.get $y)) (local.get $m9f))
+            (i8x16.eq (i8x16.max_u (local.get $x) (local.get $y)) (local.get $meb)))))
+        (local.set $x (v128.load offset=16 (local.get $at)))
+        (local.set $y (v128.load offset=17 (local.get $at)))
+        (local.set $elf (v128.or (local.get $elf)
+          (v128.and (i8x16.eq (local.get $x) (local.get $m7f)) (i8x16.eq (local.get $y) (local.get $m45)))))
+        (local.set $exit (v128.or (local.get $exit)
+          (v128.and (i8x16.eq (local.get $x) (local.get $m95)) (i8x16.eq (local.get $y) (local.get $zero)))))
+        (local.set $btf (v128.or (local.get $btf)
+          (v128.and
+            (i8x16.eq (i8x16.min_u (local.get $x) (local.get $y)) (local.get $m9f))
+            (i8x16.eq (i8x16.max_u (local.get $x) (local.get $y)) (local.get $meb)))))
+        (local.set $x (v128.load offset=32 (local.get $at)))
+        (local.set $y (v128.load offset=33 (local.get $at)))
+        (local.set $elf (v128.or (local.get $elf)
+          (v128.and (i8x16.eq (local.get $x) (local.get $m7f)) (i8x16.eq (local.get $y) (local.get $m45)))))
+        (local.set $exit (v128.or (local.get $exit)
+          (v128.and (i8x16.eq (local.get $x) (local.get $m95)) (i8x16.eq (local.get $y) (local.get $zero)))))
+        (local.set $btf (v128.or (local.get $btf)
+          (v128.and
+            (i8x16.eq (i8x16.min_u (local.get $x) (local.get $y)) (local.get $m9f))
+            (i8x16.eq (i8x16.max_u (local.get $x) (local.get $y)) (local.get $meb)))))
+        (local.set $x (v128.load offset=48 (local.get $at)))
+        (local.set $y (v128.load offset=49 (local.get $at)))
+        (local.set $elf (v128.or (local.get $elf)
+          (v128.and (i8x16.eq (local.get $x) (local.get $m7f)) (i8x16.eq (local.get $y) (local.get $m45)))))
+        (local.set $exit (v128.or (local.get $exit)
+          (v128.and (i8x16.eq (local.get $x) (local.get $m95)) (i8x16.eq (local.get $y) (local.get $zero)))))
+        (local.set $btf (v128.or (local.get $btf)
+          (v128.and
+            (i8x16.eq (i8x16.min_u (local.get $x) (local.get $y)) (local.get $m9f))
+            (i8x16.eq (i8x16.max_u (local.get $x) (local.get $y)) (local.get $meb)))))
+        (if (v128.any_true (v128.or (v128.or (local.get $elf) (local.get $exit)) (local.get $btf)))
+          (then
+            (local.set $mask (i64.const 0))
+            (if (v128.any_true (local.get $elf))
+              (then
+                (local.set $mask (i64.or
+                  (i64.or
+                    (call $magics (local.get $at))
+                    (i64.shl (call $magics (i32.add (local.get $at) (i32.const 16))) (i64.const 16)))
+                  (i64.or
+                    (i64.shl (call $magics (i32.add (local.get $at) (i32.const 32))) (i64.const 32))
+                    (i64.shl (call $magics (i32.add (local.get $at) (i32.const 48))) (i64.const 48)))))))
+            (if (v128.any_true (local.get $btf))
+              (then
+                (local.set $mask (i64.or (local.get $mask) (i64.or
+                  (i64.or
+                    (call $btfs (local.get $at))
+                    (i64.shl (call $btfs (i32.add (local.get $at) (i32.const 16))) (i64.const 16)))
+                  (i64.or
+                    (i64.shl (call $btfs (i32.add (local.get $at) (i32.const 32))) (i64.const 32))
+                    (i64.shl (call $btfs (i32.add (local.get $at) (i32.const 48))) (i64.const 48))))))))
+            (if (v128.any_true (local.get $exit))
+              (then
+                (local.set $exits (i64.or
+                  (i64.or
+                    (call $exits (local.get $at))
+                    (i64.shl (call $exits (i32.add (local.get $at) (i32.const 16))) (i64.const 16)))
+                  (i64.or
+                    (i64.shl (call $exits (i32.add (local.get $at) (i32.const 32))) (i64.const 32))
+                    (i64.shl (call $exits (i32.add (local.get $at) (i32.const 48))) (i64.const 48)))))
+                ;; An EXIT behind another one is in the same run.
+                (local.set $mask (i64.or (local.get $mask)
+                  (i64.and (local.get $exits) (i64.xor (i64.shl (local.get $exits) (i64.const 8)) (i64.const -1)))))))
+            (block $judged
+              (loop $bits
+                (br_if $judged (i64.eqz (local.get $mask)))
+                (local.set $hit (i32.add (local.get $at) (i32.wrap_i64 (i64.ctz (local.get $mask)))))
+                (local.set $mask (i64.and (local.get $mask) (i64.sub (local.get $mask) (i64.const 1))))
+                (br_if $done (i32.ge_u (local.get $hit) (local.get $limit)))
+                (if (i32.eq (local.get $count) (local.get $capacity))
+                  (then (global.set $next (local.get $hit)) (return (local.get $count))))
+                (local.set $first (i32.load8_u (local.get $hit)))
+                (if (i32.eq (local.get $first) (i32.const 0x7f))
+                  (then
+                    (local.set $verdict (call $judge (local.get $hit) (local.get $end) (local.get $ceiling)))
+                    (br_if $bits (i32.lt_s (local.get $verdict) (i32.const 0))))
+                  (else
+                    (if (i32.eq (local.get $first) (i32.const 0x95))
+                      (then
+                        (br_if $bits (i64.eq (i64.load (i32.sub (local.get $hit) (i32.const 8))) (i64.const 0x95)))
+                        (local.set $verdict (i32.const 16)))
+                      (else
+                        (br_if $bits (i32.eqz (call $isBtf (local.get $hit))))
+                        (local.set $verdict (i32.const 17))))
+                    (br_if $bits (i32.eqz (call $admit (local.get $hit))))))
+                (i32.store (local.get $out) (local.get $hit))
+                (i32.store offset=4 (local.get $out) (local.get $verdict))
+                (local.set $out (i32.add (local.get $out) (i32.const 8)))
+                (local.set $count (i32.add (local.get $count) (i32.const 1)))
+                (br $bits)))))
+        (local.set $at (i32.add (local.get $at) (i32.const 64)))
+        (br $turn)))
+    (global.set $next (local.get $limit))
+    (local.get $count))
+
+  ;; Whether the byte $code, its partner $high and the two jumps behind them are a comparison of a classic filter whose jumps
+  ;; differ, or another RET.
+  (func $precedesReturn (param $code i32) (param $high i32) (param $jt i32) (param $jf i32) (result i32)
+    (i32.and
+      (i32.eqz (local.get $high))
+      (i32.or
+        (i32.and
+          (i32.eq (local.get $code) (i32.const 6))
+          (i32.eqz (i32.or (local.get $jt) (local.get $jf))))
+        (i32.and
+          (i32.and
+            (i32.eq (i32.and (local.get $code) (i32.const 7)) (i32.const 5))
+            (i32.le_u (i32.sub (local.get $code) (i32.const 0x15)) (i32.const 0x38)))
+          (i32.ne (local.get $jt) (local.get $jf))))))
+
+  ;; Lists the RET instructions of classic filters that follow a comparison or another RET, in both byte orders: 06 00 00 00
+  ;; and 00 06 00 00, with the address of the 06. Nine bytes before $from must be readable.
+  (func (export "findReturns") (param $from i32) (param $limit i32) (param $out i32) (param $capacity i32) (result i32)
+    (local $at i32) (local $count i32) (local $zero v128) (local $six v128) (local $mask i32) (local $hit i32) (local $code i32) (local $row i32)
+    (local.set $six (i8x16.splat (i32.const 0x06)))
+    (local.set $at (local.get $from))
+    (global.set $before (i32.const 0))
+    (block $done
+      (loop $turn
+        (br_if $done (i32.ge_u (local.get $at) (local.get $limit)))
+        (local.set $mask (i8x16.bitmask
+          (v128.and
+            (i8x16.eq (v128.load (local.get $at)) (local.get $six))
+            (v128.and
+              (i8x16.eq (v128.load offset=1 (local.get $at)) (local.get $zero))
+              (i8x16.eq (v128.load offset=2 (local.get $at)) (local.get $zero))))))
+        (block $judged
+          (loop $bits
+            (br_if $judged (i32.eqz (local.get $mask)))
+            (local.set $hit (i32.add (local.get $at) (i32.ctz (local.get $mask))))
+            (local.set $mask (i32.and (local.get $mask) (i32.sub (local.get $mask) (i32.const 1))))
+            (br_if $done (i32.ge_u (local.get $hit) (local.get $limit)))
+            ;; Another one right behind the last: in the same run.
+            (if (i32.eq (local.get $hit) (i32.add (local.get $row) (i32.const 8)))
+              (then (local.set $row (local.get $hit)) (br $bits)))
+            (local.set $code (i32.load8_u (i32.sub (local.get $hit) (i32.const 8))))
+            (br_if $bits (i32.eqz (i32.or
+              (i32.and
+                (i32.eqz (i32.load8_u offset=3 (local.get $hit)))
+                (call $precedesReturn
+                  (local.get $code)
+                  (i32.load8_u (i32.sub (local.get $hit) (i32.const 7)))
+                  (i32.load8_u (i32.sub (local.get $hit) (i32.const 6)))
+                  (i32.load8_u (i32.sub (local.get $hit) (i32.const 5)))))
+              (i32.and
+                (i32.eqz (i32.load8_u (i32.sub (local.get $hit) (i32.const 1))))
+                (call $precedesReturn
+                  (local.get $code)
+                  (i32.load8_u (i32.sub (local.get $hit) (i32.const 9)))
+                  (i32.load8_u (i32.sub (local.get $hit) (i32.const 7)))
+                  (i32.load8_u (i32.sub (local.get $hit) (i32.const 6))))))))
+            (if (i32.eq (local.get $count) (local.get $capacity))
+              (then (global.set $next (local.get $hit)) (return (local.get $count))))
+            (local.set $row (local.get $hit))
+            (br_if $bits (i32.eqz (call $admit (local.get $hit))))
+            (i32.store (local.get $out) (local.get $hit))
+            (i32.store offset=4 (local.get $out) (i32.const 18))
+            (local.set $out (i32.add (local.get $out) (i32.const 8)))
+            (local.set $count (i32.add (local.get $count) (i32.const 1)))
+            (br $bits)))
+        (local.set $at (i32.add (local.get $at) (i32.const 16)))
         (br $turn)))
     (global.set $next (local.get $limit))
     (local.get $count)))

@@ -6,6 +6,7 @@ import type { Reader } from '../bytes/reader.ts';
 import { EXTENT_CEILING } from '../elf/extent.ts';
 import { ehdr64, shdr64 } from '../elf/layouts.ts';
 import { EI, ELFDATA, EM, SHN, SHT } from '../elf/names.ts';
+import { type AnchorList, CROWD_PER_WINDOW, FIRST_ANCHOR } from './anchors.ts';
 import { FINDER_WASM } from './finder.wasm.ts';
 
 /** Why bytes that carry the magic and EM_BPF are not a carvable object. The finder's verdicts 1.. come first, in its order. */
@@ -70,7 +71,12 @@ const HEADER = ehdr64.size;
 interface FinderExports {
   readonly memory: { readonly buffer: ArrayBuffer };
   readonly next: { readonly value: number };
+  /** Of anchors close to others, how many may still be listed, and how many were not. */
+  readonly crowd: { value: number };
+  readonly dropped: { value: number };
   find(from: number, limit: number, end: number, ceiling: bigint, out: number, capacity: number): number;
+  findAll(from: number, limit: number, end: number, ceiling: bigint, out: number, capacity: number): number;
+  findReturns(from: number, limit: number, out: number, capacity: number): number;
 }
 
 /** One search engine with its buffers: 384 KiB, reused for every window. Make one per thread. */
@@ -87,8 +93,8 @@ export class Finder {
     this.list = new Uint32Array(this.wasm.memory.buffer, LIST, LIST_CAPACITY * 2);
   }
 
-  /** Searches `range` of the source, to its end or that of the source. */
-  search(reader: Reader, range: SearchRange): Candidates {
+  /** Searches `range` of the source, to its end or that of the source; what has no header goes into `anchors` if they are given. */
+  search(reader: Reader, range: SearchRange, anchors?: AnchorList): Candidates {
     const found = new Tally();
     let offset = range.from;
     let kept = 0;
@@ -101,11 +107,13 @@ export class Finder {
       const last = ended || wanted <= 0;
       // Without a whole header behind them the final positions wait for the next window.
       const limit = Math.max(0, Math.min(length - HEADER + 1, range.to - offset));
-      this.findIn(offset, limit, length, found);
+      if (anchors === undefined) this.findIn(offset, limit, length, found);
+      else this.findAllIn(offset, limit, length, found, anchors);
       if (last) {
         if (ended) {
           found.endAt(offset + length);
           this.findCutHeaders(offset, limit, length, range.to, found);
+          anchors?.addTail(this.memory.slice(INPUT + limit, INPUT + length), offset + limit, range.to);
         }
         return found.finish(reader);
       }
@@ -122,6 +130,36 @@ export class Finder {
       for (let entry = 0; entry < count; entry++) {
         const at = offset + (this.list[entry * 2] as number) - INPUT;
         found.add(at, this.list[entry * 2 + 1] as number);
+      }
+      from = this.wasm.next.value;
+    }
+  }
+
+  private findAllIn(offset: number, limit: number, length: number, found: Tally, anchors: AnchorList): void {
+    this.wasm.crowd.value = CROWD_PER_WINDOW;
+    this.wasm.dropped.value = 0;
+    let from = INPUT;
+    while (from < INPUT + limit) {
+      const count = this.wasm.findAll(from, INPUT + limit, INPUT + length, CEILING, LIST, LIST_CAPACITY);
+      for (let entry = 0; entry < count; entry++) {
+        const at = offset + (this.list[entry * 2] as number) - INPUT;
+        const verdict = this.list[entry * 2 + 1] as number;
+        if (verdict < FIRST_ANCHOR) found.add(at, verdict);
+        else anchors.add(at, verdict);
+      }
+      from = this.wasm.next.value;
+    }
+    if (anchors.classic) this.findReturnsIn(offset, limit, anchors);
+    anchors.dropped += this.wasm.dropped.value;
+  }
+
+  private findReturnsIn(offset: number, limit: number, anchors: AnchorList): void {
+    this.wasm.crowd.value = CROWD_PER_WINDOW;
+    let from = INPUT;
+    while (from < INPUT + limit) {
+      const count = this.wasm.findReturns(from, INPUT + limit, LIST, LIST_CAPACITY);
+      for (let entry = 0; entry < count; entry++) {
+        anchors.add(offset + (this.list[entry * 2] as number) - INPUT, this.list[entry * 2 + 1] as number);
       }
       from = this.wasm.next.value;
     }

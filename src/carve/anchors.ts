@@ -1,0 +1,66 @@
+// Places in a source where code may be that no ELF header announces, gathered in the same pass as the headers.
+// Lists them within bounds; what they are is for the carvers of each kind.
+
+export interface Anchors {
+  /** Offsets of EXIT slots, of one in each unbroken row of them; ascending, as are the others. */
+  readonly exits: readonly number[];
+  /** Offsets of BTF headers: the magic in either byte order, types first, strings right behind them. */
+  readonly btf: readonly number[];
+  /**
+   * When they were asked for: offsets of RET instructions of classic BPF, at the byte 06, right behind a comparison or another RET.
+   * Every filter of the usual shape has one.
+   */
+  readonly returns: readonly number[];
+  /** Anchors that were left out because too many lay close together. */
+  readonly dropped: number;
+}
+
+export interface AnchorOptions {
+  /** Look for filters of classic BPF too: another turn over each window, which costs about half of the first. */
+  readonly classic?: boolean;
+}
+
+/** What `findAll` and `findReturns` say instead of a verdict on a header. */
+const EXIT = 16;
+const BTF = 17;
+const RETURN = 18;
+/** The first of them. */
+export const FIRST_ANCHOR = EXIT;
+/** Anchors in one window of the search that may follow another one within 256 bytes. */
+export const CROWD_PER_WINDOW = 512;
+/** Of one kind, in one list: what one in 256 bytes of 256 MiB makes. */
+const MOST = 1 << 20;
+
+/** Gathers the anchors of one search, or of several that follow one another. */
+export class AnchorList implements Anchors {
+  readonly exits: number[] = [];
+  readonly btf: number[] = [];
+  readonly returns: number[] = [];
+  readonly classic: boolean;
+  dropped = 0;
+
+  constructor(options: AnchorOptions = {}) {
+    this.classic = options.classic ?? false;
+  }
+
+  add(offset: number, what: number): void {
+    const list = what === EXIT ? this.exits : what === BTF ? this.btf : what === RETURN ? this.returns : undefined;
+    if (list === undefined) throw new RangeError(`${what} is no kind of anchor`);
+    if (list.length < MOST) list.push(offset);
+    else this.dropped++;
+  }
+
+  /** EXIT slots and RET instructions at the very end of a source, where no header fits any more. */
+  addTail(tail: Uint8Array, offset: number, to: number): void {
+    const end = Math.min(tail.length, to - offset);
+    for (let at = 0; at < end && at + EXIT_SLOT.length <= tail.length; at++) {
+      if (EXIT_SLOT.every((byte, index) => tail[at + index] === byte)) this.add(offset + at, EXIT);
+      if (!this.classic) continue;
+      const [a, b, c, d] = tail.subarray(at, at + 4);
+      if (a === 6 && b === 0 && c === 0 && d === 0) this.add(offset + at, RETURN);
+      if (a === 0 && b === 6 && c === 0 && d === 0) this.add(offset + at + 1, RETURN);
+    }
+  }
+}
+
+const EXIT_SLOT = [0x95, 0, 0, 0, 0, 0, 0, 0];
