@@ -1,0 +1,164 @@
+// Cross-view checks: what one view shows and the kernel's own list does not. Looked at twice, a second apart, because
+// programs come and go; what disagrees both times is reported as inconsistent views, and what it means is for people to say.
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Bpf } from './bpf.ts';
+import { type Claim, findClaims, type Probed, surplusSymbols } from './claims.ts';
+import type { Look } from './look.ts';
+import type { Kind } from './objects.ts';
+import { type ProgramReader, readProgram } from './programs.ts';
+import type { Check, Inconsistency, KernelSymbol, LiveProgram } from './records.ts';
+
+export interface CheckInput {
+  readonly reader: ProgramReader;
+  readonly first: Look;
+  /** Looks again. */
+  readonly lookAgain: () => Promise<Look>;
+  readonly readSymbols: () => readonly KernelSymbol[];
+  /** Milliseconds between the looks. */
+  readonly delay: number;
+}
+
+/**
+ * Nothing when the first look is consistent, which is nearly always and costs one probe of the ids. An id is suspect when
+ * some view knew it before the second list was made and still knows it afterwards: whatever the order of events, an honest
+ * list would have it.
+ */
+export async function crossCheck(input: CheckInput): Promise<Inconsistency[]> {
+  const { reader, first } = input;
+  if (first.views.bpf.status !== 'ok') return [];
+  const claims = findClaims(first, probeAll(reader.bpf, first));
+  if (claims.length === 0) return [];
+  const witness = await watch(input, claims);
+  const second = await input.lookAgain();
+  if (second.views.bpf.status !== 'ok') return [];
+  const again = new Set(findClaims(second, probeSuspects(reader.bpf, claims)).map(identity));
+  const confirmed = claims.filter((claim) =>
+    claim.check === 'B' ? witness.confirms(claim, second) : again.has(identity(claim)),
+  );
+  return summarise(confirmed);
+}
+
+function identity({ check, object, id, tag, evidence }: Claim): string {
+  // A tag that disagrees must disagree in the same words; otherwise who tells of an id may change.
+  return check === 'F' ? evidence : `${check} ${object} ${id ?? ''} ${tag ?? ''}`;
+}
+
+/** Ids that were in use are near the highest; older programs are near the lowest. 0.9 us each. */
+const PROBE_EACH_END = 50_000;
+/** Beyond the highest that is listed. */
+const PROBE_BEYOND = 256;
+
+function probeAll(bpf: Bpf, { listed }: Look): Probed {
+  const probe = (kind: Kind) => {
+    const top = Math.max(0, ...last(listed[kind])) + PROBE_BEYOND;
+    const found: number[] = [];
+    for (let id = 1; id <= top; id++) {
+      if (id === PROBE_EACH_END) id = Math.max(id, top - PROBE_EACH_END);
+      if (!listed[kind].has(id) && exists(bpf, kind, id)) found.push(id);
+    }
+    return found;
+  };
+  return { program: probe('program'), map: probe('map'), link: probe('link') };
+}
+
+/** Ids are listed in ascending order, at the beginning and again at the end. */
+function last(ids: ReadonlySet<number>): number[] {
+  let highest = 0;
+  for (const id of ids) if (id > highest) highest = id;
+  return [highest];
+}
+
+function probeSuspects(bpf: Bpf, claims: readonly Claim[]): Probed {
+  const probe = (kind: Kind) => [
+    ...new Set(
+      claims.flatMap(({ object, id }) => (object === kind && id !== undefined && exists(bpf, kind, id) ? [id] : [])),
+    ),
+  ];
+  return { program: probe('program'), map: probe('map'), link: probe('link') };
+}
+
+function exists(bpf: Bpf, kind: Kind, id: number): boolean {
+  return typeof bpf.withObject(kind, id, () => true) === 'boolean';
+}
+
+/** Milliseconds between lists while waiting, and how many of the lists come with the symbols. */
+const TICK = 50;
+const SYMBOL_READS = 3;
+
+/**
+ * Symbols carry no id: a program that is loaded again and again looks like one that is never listed. So while time passes
+ * lists are taken often, and symbols several times: a suspect's symbol is there every time, at the same address, and
+ * neither its address nor enough programs of its tag appear in any list.
+ */
+async function watch(input: CheckInput, claims: readonly Claim[]): Promise<Witness> {
+  const witness = new Witness(input.first);
+  const suspicious = claims.some(({ check }) => check === 'B');
+  const ticks = Math.max(1, Math.floor(input.delay / TICK));
+  const period = Math.max(1, Math.floor(ticks / SYMBOL_READS));
+  for (let tick = 1; tick <= ticks; tick++) {
+    await sleep(input.delay / ticks);
+    if (!suspicious) continue;
+    witness.list(input.reader);
+    if (tick % period === 0) witness.see(input.readSymbols());
+  }
+  return witness;
+}
+
+class Witness {
+  readonly #programs = new Map<number, LiveProgram>();
+  #symbols: ReadonlySet<string>;
+
+  constructor({ seen, symbols }: Look) {
+    this.add(seen.programs);
+    this.#symbols = new Set(symbols.map(keyOf));
+  }
+
+  add(programs: readonly LiveProgram[]): void {
+    for (const program of programs) if (program.id !== undefined) this.#programs.set(program.id, program);
+  }
+
+  list(reader: ProgramReader): void {
+    for (const id of reader.bpf.ids('program').ids) {
+      if (this.#programs.has(id)) continue;
+      const program = readProgram(reader, id);
+      if (typeof program !== 'number') this.#programs.set(id, program);
+    }
+  }
+
+  see(symbols: readonly KernelSymbol[]): void {
+    const now = new Set(symbols.map(keyOf));
+    this.#symbols = new Set([...this.#symbols].filter((key) => now.has(key)));
+  }
+
+  confirms({ tag }: Claim, second: Look): boolean {
+    this.add(second.seen.programs);
+    const lasting = second.symbols.filter((symbol) => this.#symbols.has(keyOf(symbol)));
+    return surplusSymbols(lasting, [...this.#programs.values()]).some((symbol) => symbol.tag === tag);
+  }
+}
+
+function keyOf({ tag, name, address }: KernelSymbol): string {
+  return `${tag} ${name} ${address ?? ''}`;
+}
+
+/** One entry an object, or a tag whose program has no id. */
+function summarise(claims: readonly Claim[]): Inconsistency[] {
+  const groups = new Map<string, Claim[]>();
+  for (const claim of claims) {
+    const key = `${claim.object} ${claim.id ?? claim.tag}`;
+    groups.set(key, [...(groups.get(key) ?? []), claim]);
+  }
+  return [...groups.values()].flatMap((group) => {
+    const [first] = group;
+    if (first === undefined) return [];
+    return [
+      {
+        object: first.object,
+        ...(first.id !== undefined && { id: first.id }),
+        ...(first.tag !== undefined && { tag: first.tag }),
+        checks: [...new Set(group.map(({ check }): Check => check))].sort(),
+        evidence: [...new Set(group.map(({ evidence }) => evidence))],
+      },
+    ];
+  });
+}

@@ -1,0 +1,117 @@
+// The system calls behind this room, small enough for tests to stand in for the kernel.
+import { closeSync, readFileSync, readlinkSync } from 'node:fs';
+import { constants, endianness } from 'node:os';
+import { type Libc, libc, whyNoLibc } from '../sys/libc.ts';
+
+/**
+ * The commands of bpf(2) that this program uses. Every one of them reads; none loads, attaches, pins or changes anything.
+ * README and tests take the list from here.
+ */
+export const BPF = {
+  MAP_LOOKUP_ELEM: 1,
+  MAP_GET_NEXT_KEY: 4,
+  OBJ_GET: 7,
+  PROG_GET_NEXT_ID: 11,
+  MAP_GET_NEXT_ID: 12,
+  PROG_GET_FD_BY_ID: 13,
+  MAP_GET_FD_BY_ID: 14,
+  OBJ_GET_INFO_BY_FD: 15,
+  PROG_QUERY: 16,
+  BTF_GET_FD_BY_ID: 19,
+  TASK_FD_QUERY: 20,
+  BTF_GET_NEXT_ID: 23,
+  LINK_GET_FD_BY_ID: 30,
+  LINK_GET_NEXT_ID: 31,
+} as const;
+export type BpfCommand = (typeof BPF)[keyof typeof BPF];
+
+export interface Sys {
+  readonly littleEndian: boolean;
+  /** bpf(2). What it returns, or the errno as a negative number. */
+  bpf(command: BpfCommand, attr: Uint8Array): number;
+  /** Where a buffer of `allocate` lies. The buffer must outlive the call that is given the address. */
+  address(buffer: Uint8Array): bigint;
+  /** What /proc/self/fd/N names. */
+  link(descriptor: number): string;
+  /** The text of /proc/self/fdinfo/N. */
+  fdinfo(descriptor: number): string;
+  close(descriptor: number): void;
+}
+
+/** Netlink and namespaces. Each returns the errno as a negative number. */
+export interface Net {
+  setns(descriptor: number): number;
+  socket(domain: number, type: number, protocol: number): number;
+  send(descriptor: number, message: Uint8Array): number;
+  recv(descriptor: number, buffer: Uint8Array): number;
+  close(descriptor: number): void;
+}
+
+export type Native = { readonly sys: Sys; readonly net: Net } | { readonly missing: string };
+
+/** The calls of this machine, or why there are none. */
+export function nativeSys(): Native {
+  const library = libc();
+  if (library === undefined) return { missing: `koffi cannot be used: ${whyNoLibc()}` };
+  const number = SYSCALL_NUMBERS[process.arch];
+  if (number === undefined) return { missing: `the number of bpf(2) on ${process.arch} is not known` };
+  return { sys: bpfCalls(library, number), net: netCalls(library) };
+}
+
+/** __NR_bpf by Node's name of the architecture. */
+const SYSCALL_NUMBERS: Readonly<Partial<Record<NodeJS.Architecture, number>>> = {
+  x64: 321,
+  arm64: 280,
+  riscv64: 280,
+  loong64: 280,
+  ppc64: 361,
+  s390x: 351,
+  ia32: 357,
+  arm: 386,
+};
+
+function bpfCalls(library: Libc, number: number): Sys {
+  return {
+    littleEndian: endianness() === 'LE',
+    bpf: (command, attr) => settle(library, library.syscall(number, command, attr)),
+    address: (buffer) => library.addressOf(buffer),
+    link: (descriptor) => readlinkSync(`/proc/self/fd/${descriptor}`),
+    fdinfo: (descriptor) => readFileSync(`/proc/self/fdinfo/${descriptor}`, 'utf8'),
+    close: closeSync,
+  };
+}
+
+const CLONE_NEWNET = 0x4000_0000;
+
+function netCalls(library: Libc): Net {
+  return {
+    setns: (descriptor) => settle(library, library.setns(descriptor, CLONE_NEWNET)),
+    socket: (domain, type, protocol) => settle(library, library.socket(domain, type, protocol)),
+    send: (descriptor, message) => settle(library, library.send(descriptor, message)),
+    recv: (descriptor, buffer) => settle(library, library.recv(descriptor, buffer)),
+    close: closeSync,
+  };
+}
+
+function settle(library: Libc, result: number): number {
+  return result < 0 ? -library.errno() : result;
+}
+
+/** Memory that the kernel may be pointed to: V8 never moves what has an ArrayBuffer of its own. */
+export function allocate(size: number): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(new ArrayBuffer(size));
+}
+
+/** The errno numbers that this room decides by. */
+export const ERRNO = { ...constants.errno, ENOTSUPP: 524 } as const;
+
+const ERRNO_NAMES: ReadonlyMap<number, string> = new Map([
+  ...Object.entries(ERRNO)
+    .reverse()
+    .map(([name, number]) => [number, name] as const),
+]);
+
+/** `EPERM` for 1 and for -1; the number as text where it has no name. */
+export function errnoName(errno: number): string {
+  return ERRNO_NAMES.get(Math.abs(errno)) ?? `errno ${Math.abs(errno)}`;
+}
