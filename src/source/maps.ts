@@ -68,22 +68,32 @@ function parseLine(line: string): Mapping | undefined {
   }
   const [range = '', permissions = '', offset = '', device = '', inode = ''] = fields;
   const dash = range.indexOf('-');
-  if (dash < 0 || inode === '') return undefined;
+  const start = Number.parseInt(range.slice(0, dash), 16);
+  const end = Number.parseInt(range.slice(dash + 1), 16);
+  const fileOffset = exactNumber(offset, 16);
+  const fileInode = exactNumber(inode, 10);
+  if (dash < 0 || !(start < end) || fileOffset === undefined || fileInode === undefined) return undefined;
   while (line[at] === ' ') at++;
   const name = line.slice(at);
   return {
-    start: Number.parseInt(range.slice(0, dash), 16),
-    end: Number.parseInt(range.slice(dash + 1), 16),
+    start,
+    end,
     permissions,
-    offset: exactNumber(BigInt(`0x${offset}`)),
+    offset: fileOffset,
     device,
-    inode: exactNumber(BigInt(inode)),
+    inode: fileInode,
     ...(name !== '' && { path: simplify(unescapeNewlines(name)) }),
   };
 }
 
-function exactNumber(value: bigint): number | string {
-  return value <= Number.MAX_SAFE_INTEGER ? Number(value) : hex(value);
+const DIGITS = '0123456789abcdef';
+
+/** `undefined` for what is no number. */
+function exactNumber(text: string, radix: 10 | 16): number | string | undefined {
+  const digits = DIGITS.slice(0, radix);
+  if (text === '' || ![...text].every((character) => digits.includes(character))) return undefined;
+  const value = Number.parseInt(text, radix);
+  return Number.isSafeInteger(value) ? value : hex(BigInt(radix === 16 ? `0x${text}` : text));
 }
 
 /**
