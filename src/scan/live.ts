@@ -1,0 +1,166 @@
+// The programs of the running kernel, each with the place its code comes from: the host's views, a search of whoever holds
+// the programs, and the join of both.
+import { hostname, release } from 'node:os';
+import { correlate, type Explanation } from '../correlate/correlate.ts';
+import type { CodeSource } from '../correlate/origin.ts';
+import type { Diagnostic } from '../diagnostics.ts';
+import { readCapture } from '../host/capture.ts';
+import { groupPrograms } from '../host/groups.ts';
+import { readHost } from '../host/host.ts';
+import type { HostSnapshot, LiveProgram, View } from '../host/records.ts';
+import { type FilePath, nameOf } from '../source/path.ts';
+import type { CarvedObject } from './events.ts';
+import { holderFiles } from './holder-files.ts';
+import { type ExplainedProgram, explained, type LiveReport } from './live-report.ts';
+import { type ScanOptions, scan, startEvent } from './scan.ts';
+
+export interface LiveOptions {
+  /** Live programs of another time or machine: the text of `bpftool -j prog show`, or of a live document. */
+  readonly capture?: string;
+  /** Files, directories and patterns to look for origins in, besides what holds the programs. */
+  readonly match?: readonly FilePath[];
+  /** Default true: look for origins at all. */
+  readonly searchOrigins?: boolean;
+  /** Default true: look for origins in the memory of processes too. */
+  readonly searchMemory?: boolean;
+  readonly btf?: FilePath;
+  readonly kernel?: string;
+  readonly jobs?: number;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: LiveProgress) => void;
+  /** Given every object found, with its bytes the first time they are seen. */
+  readonly onCarved?: (object: CarvedObject, content: Uint8Array | undefined) => void;
+}
+
+export interface LiveProgress {
+  readonly stage: 'kernel' | 'files' | 'memory';
+  readonly sources: number;
+  readonly bytes: number;
+}
+
+/**
+ * Never throws for what the system refuses: views have a status, and diagnostics say what is missing.
+ * @throws FormatError when `capture` holds no live programs.
+ */
+export async function live(options: LiveOptions = {}): Promise<LiveReport> {
+  const began = Date.now();
+  const start = startEvent('live', began);
+  options.onProgress?.({ stage: 'kernel', sources: 0, bytes: 0 });
+  const snapshot = options.capture === undefined ? await readHost() : captured(options.capture);
+  const search = new OriginSearch(options);
+  const explanations = await search.explain(snapshot.programs);
+  const programs = snapshot.programs.map((program, index) => explained(program, explanations[index] as Explanation));
+  const explainedCount = programs.filter(({ origin }) => origin !== undefined).length;
+  return {
+    ...pickSnapshot(snapshot),
+    schemaVersion: start.schemaVersion,
+    tool: start.tool,
+    command: 'live',
+    startedAt: start.startedAt,
+    finishedAt: new Date().toISOString(),
+    host: { hostname: hostname(), kernelRelease: release(), arch: process.arch },
+    programs: unexplainedFirst(programs),
+    diagnostics: [...snapshot.diagnostics, ...search.diagnostics],
+    summary: {
+      programs: programs.length,
+      explained: explainedCount,
+      unexplained: programs.length - explainedCount,
+      sources: search.sources,
+      elapsedMs: Date.now() - began,
+      ...(options.signal?.aborted && { interrupted: true as const }),
+    },
+  };
+}
+
+function pickSnapshot({ views, scope, maps, links, pins, groups, inconsistencies }: HostSnapshot) {
+  return { views, scope, maps, links, pins, groups, inconsistencies };
+}
+
+/** Another time or machine: of this one nothing is read. */
+function captured(text: string): HostSnapshot {
+  const capture = readCapture(text);
+  const view: View = { status: 'unsupported', reason: 'the programs come from a file' };
+  return {
+    ...capture,
+    views: { bpf: view, fdinfo: view, kallsyms: view, cgroup: view, net: view, bpffs: view },
+    scope: {},
+    pins: [],
+    symbols: [],
+    groups: groupPrograms(capture.programs, capture.maps),
+    inconsistencies: [],
+  };
+}
+
+/** What is not explained is what an investigator works on. */
+function unexplainedFirst(programs: readonly ExplainedProgram[]): ExplainedProgram[] {
+  return [...programs.filter(({ origin }) => !origin), ...programs.filter(({ origin }) => origin)];
+}
+
+/** Looks for the code of live programs, in as little as explains them: files first, memory for what is left. */
+class OriginSearch {
+  readonly diagnostics: Diagnostic[] = [];
+  sources = 0;
+  private readonly options: LiveOptions;
+  private readonly found: CodeSource[] = [];
+
+  constructor(options: LiveOptions) {
+    this.options = options;
+  }
+
+  async explain(programs: readonly LiveProgram[]): Promise<Explanation[]> {
+    const { searchOrigins = true, searchMemory = true, match = [] } = this.options;
+    if (!searchOrigins || programs.length === 0) return correlate(programs, []);
+    await this.search('files', [...match, ...holderFiles(holdersOf(programs))], {});
+    const byFiles = correlate(programs, this.found);
+    const left = programs.filter((_, index) => byFiles[index]?.origin === undefined);
+    if (!searchMemory || left.length === 0 || this.options.signal?.aborted) return byFiles;
+    await this.search('memory', [], { pids: holdersOf(left) });
+    return correlate(programs, this.found);
+  }
+
+  private isNamed({ where }: Diagnostic): boolean {
+    return (this.options.match ?? []).some((path) => nameOf(path).path === where);
+  }
+
+  private async search(stage: LiveProgress['stage'], targets: readonly FilePath[], where: ScanOptions): Promise<void> {
+    const { btf, kernel, jobs, signal, onProgress, onCarved } = this.options;
+    if (targets.length === 0 && (where.pids ?? []).length === 0) return;
+    const events = scan(targets, {
+      ...where,
+      content: onCarved !== undefined,
+      ...(btf !== undefined && { btf }),
+      ...(kernel !== undefined && { kernel }),
+      ...(jobs !== undefined && { jobs }),
+      ...(signal && { signal }),
+    });
+    for await (const event of events) {
+      switch (event.event) {
+        case 'object':
+          this.found.push(event.object);
+          onCarved?.(event.object, event.content);
+          break;
+        case 'diagnostic':
+          this.diagnostics.push(this.isNamed(event.diagnostic) ? event.diagnostic : softened(event.diagnostic));
+          break;
+        case 'progress':
+          onProgress?.({ stage, sources: this.sources + event.sources, bytes: event.bytes });
+          break;
+        case 'summary':
+          this.sources += event.summary.sources;
+          break;
+        default:
+          break;
+      }
+    }
+  }
+}
+
+/** A holder may be gone by now, and what it mapped with it: that ends nothing. */
+function softened(diagnostic: Diagnostic): Diagnostic {
+  return diagnostic.severity === 'error' ? { ...diagnostic, severity: 'warning' } : diagnostic;
+}
+
+/** Who holds these programs, each once. */
+function holdersOf(programs: readonly LiveProgram[]): number[] {
+  return [...new Set(programs.flatMap(({ holders }) => holders.map(({ pid }) => pid)))];
+}
