@@ -52,36 +52,37 @@ export interface Attachment {
   /** The process whose perf event runs it. */
   readonly pid?: number;
 }
-export type AttachmentKind =
-  | 'tracepoint'
-  | 'raw_tracepoint'
-  | 'kprobe'
-  | 'kretprobe'
-  | 'uprobe'
-  | 'uretprobe'
-  | 'kprobe_multi'
-  | 'uprobe_multi'
-  | 'perf_event'
-  | 'fentry'
-  | 'fexit'
-  | 'fmod_ret'
-  | 'lsm'
-  | 'tracing'
-  | 'ext'
-  | 'iter'
-  | 'cgroup'
-  | 'netns'
-  | 'xdp'
-  | 'tc'
-  | 'tcx'
-  | 'netkit'
-  | 'netfilter'
-  | 'struct_ops'
-  | 'sockmap'
-  | 'prog_array'
-  | 'devmap'
-  | 'cpumap'
-  | 'link';
+export const ATTACHMENT_KINDS = [
+  'tracepoint',
+  'raw_tracepoint',
+  'kprobe',
+  'kretprobe',
+  'uprobe',
+  'uretprobe',
+  'kprobe_multi',
+  'uprobe_multi',
+  'perf_event',
+  'fentry',
+  'fexit',
+  'fmod_ret',
+  'lsm',
+  'tracing',
+  'ext',
+  'iter',
+  'cgroup',
+  'netns',
+  'xdp',
+  'tc',
+  'tcx',
+  'netkit',
+  'netfilter',
+  'struct_ops',
+  'sockmap',
+  'prog_array',
+  'devmap',
+  'cpumap',
+] as const;
+export type AttachmentKind = (typeof ATTACHMENT_KINDS)[number];
 
 /** One function of a program that has several. */
 export interface LiveFunction {
