@@ -21,8 +21,6 @@ export interface Backed {
 export class ProcessMemory implements Reader {
   /** Ascending; without mappings that are skipped by rule. */
   readonly mappings: readonly Backed[];
-  /** The pages that exist in them, ascending. */
-  readonly pages: readonly PageRange[];
   /** Mappings skipped by rule, by the rule. */
   readonly skipped: readonly string[];
   /** The memory was given up by the process: what was read just now is not to be trusted. */
@@ -30,6 +28,9 @@ export class ProcessMemory implements Reader {
   /** The first place that could not be read, and why. */
   failure: Diagnostic | undefined;
   private readonly descriptor: number;
+  private readonly pagemap: number;
+  private readonly libc: Libc | undefined;
+  private existing: readonly PageRange[] | undefined;
   private readonly where: string;
   private readonly files = new Map<string, OpenFile | undefined>();
 
@@ -41,10 +42,17 @@ export class ProcessMemory implements Reader {
       ...backed.flatMap(({ backing }) => (backing.kind === 'device' ? [backing.rule] : [])),
     ];
     this.mappings = backed.filter(({ backing }) => backing.kind !== 'device');
-    const mapped = this.mappings.map(({ mapping }) => ({ from: mapping.start, to: mapping.end }));
-    this.pages = existingPages(process.pagemap, mapped, libc);
     this.descriptor = process.memory;
+    this.pagemap = process.pagemap;
+    this.libc = libc;
     this.where = `pid:${process.source.pid}`;
+  }
+
+  /** The pages that exist in the mappings, ascending: as they were when first asked for. */
+  get pages(): readonly PageRange[] {
+    const mapped = () => this.mappings.map(({ mapping }) => ({ from: mapping.start, to: mapping.end }));
+    this.existing ??= existingPages(this.pagemap, mapped(), this.libc);
+    return this.existing;
   }
 
   /** Mappings side by side, joined: an object may lie across their borders. */

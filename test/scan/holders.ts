@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { onTestFinished } from 'vitest';
 import type { Diagnostic } from '../../src/diagnostics.ts';
 import type { CarvedObject, ScanSummary } from '../../src/scan/events.ts';
@@ -60,7 +61,13 @@ export async function start(command: string, ...args: readonly string[]): Promis
     }),
   ])) as [Buffer];
   const words = chunk.toString().trim().split(' ');
+  await untilAsleep(Number(words.at(-2)));
   return { child, words, pid: Number(words.at(-2)), address: words.at(-1) ?? '' };
+}
+
+/** What it does after it printed could still touch pages. */
+async function untilAsleep(pid: number): Promise<void> {
+  while (!/\) S /.test(readFileSync(`/proc/${pid}/stat`, 'latin1'))) await setTimeout(5);
 }
 
 /** A holder of a copy of the object, in the way that holder.c knows by this name. */
