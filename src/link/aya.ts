@@ -10,6 +10,7 @@ import type { BpfObject } from '../object/open.ts';
 import type { BpfFunction } from '../object/programs.ts';
 import { CoreCode, checkBtfExt } from './core.ts';
 import { Externs } from './externs.ts';
+import { checkIntact } from './intact.ts';
 import type { Kernel } from './kernel.ts';
 import { isSubprogramCall, layOut, type Reference } from './layout.ts';
 import { Evidence, type LinkedCode, type Loader, refuse } from './loader.ts';
@@ -63,6 +64,7 @@ class AyaObject {
     const { elf, functions, maps, relocations } = this.#object;
     const { littleEndian: little } = elf;
     if (program.section === TEXT) throw refuse('a function in .text is no program');
+    checkIntact(this.#object);
     checkObject(this.#object);
     checkBtfExt(this.#object);
     const evidence = new Evidence();
@@ -135,7 +137,6 @@ function checkObject({ elf, functions, relocations }: BpfObject): void {
   for (const each of functions) {
     if (elf.symbols[each.symbol]?.type !== STT.FUNC)
       throw refuse(`${JSON.stringify(each.name)} is not marked as a function`);
-    if (elf.symbols[each.symbol]?.size !== each.code.length) throw refuse(`${JSON.stringify(each.name)} is cut`);
     covered.set(each.sectionIndex, (covered.get(each.sectionIndex) ?? 0) + each.code.length);
   }
   const text = elf.section(TEXT);

@@ -13,6 +13,7 @@ import { patchCilium } from './cilium-patch.ts';
 import { CILIUM_RELEASES, type CiliumRelease } from './cilium-releases.ts';
 import { checkBtfExt, type PlacedRecord, placeRecords } from './core.ts';
 import { Externs } from './externs.ts';
+import { checkIntact } from './intact.ts';
 import type { Kernel } from './kernel.ts';
 import { assemble, checkLimits, type Placed, type Stream } from './layout.ts';
 import { Evidence, type LinkedCode, type Loader, type MapReference, refuse, Unlinkable } from './loader.ts';
@@ -60,6 +61,7 @@ class CiliumObject {
 
   link(program: BpfFunction): LinkedCode {
     if (program.section === TEXT) throw refuse('a function in .text is no program');
+    checkIntact(this.#object);
     checkFunctions(this.#object);
     checkBtfExt(this.#object);
     const evidence = new Evidence();
@@ -281,8 +283,6 @@ function checkFunctions({ elf, functions }: BpfObject): void {
   for (const each of functions) {
     if (names.has(each.name)) throw refuse(`there are two functions ${JSON.stringify(each.name)}`);
     names.add(each.name);
-    const size = elf.symbols[each.symbol]?.size ?? 0;
-    if (size > 0 && size !== each.code.length) throw refuse(`${JSON.stringify(each.name)} is cut`);
     covered.set(each.sectionIndex, (covered.get(each.sectionIndex) ?? 0) + each.code.length);
   }
   for (const section of elf.sections) {

@@ -1,5 +1,6 @@
 // Which tags the kernel will give the programs of an object: every loader's code, hashed, equal results told once.
 // A pure function of the object and of what is said of the kernel; says what each answer rests on, and why there is none.
+import { SLOT_SIZE } from '../insn/slots.ts';
 import type { BpfObject } from '../object/open.ts';
 import type { BpfFunction } from '../object/programs.ts';
 import { Kernel, type Target } from './kernel.ts';
@@ -45,10 +46,10 @@ export interface ProgramTags {
   readonly name: string;
   /** Place in `BpfObject.functions`. */
   readonly function: number;
-  /** Of the first tag; without tags, what is in the way for the commonest loader. */
+  /** For the commonest loader that does not refuse the object. */
   readonly state: TagState;
   readonly reason?: string;
-  /** Slots that the commonest loader hands over, subprograms included. */
+  /** Slots that this loader hands over, subprograms included. */
   readonly instructions?: number;
   /** Likelier first. */
   readonly tags: readonly TagPrediction[];
@@ -78,6 +79,8 @@ function programsOf({ programs, functions }: BpfObject): readonly BpfFunction[] 
   return programs.length === 0 && functions.length === 1 ? functions : programs;
 }
 
+const NOTHING: NotLinked = { obstacle: 'refused', reason: 'no loader is known' };
+
 interface Attempt {
   readonly loaders: readonly Loader[];
   readonly result: LinkedCode | NotLinked;
@@ -98,9 +101,14 @@ function runAll(
       budget.left > 0
         ? link(run, program)
         : { obstacle: 'refused', reason: `predicting it takes more than ${WORK_BUDGET} steps` };
-    if ('code' in result) budget.left -= result.code.length / 8;
+    if ('code' in result) budget.left -= result.code.length / SLOT_SIZE;
     return { loaders: [loader], result };
   });
+}
+
+function describeResult(result: LinkedCode | NotLinked): Pick<ProgramTags, 'state' | 'reason' | 'instructions'> {
+  if ('code' in result) return { state: stateOf(result), instructions: result.code.length / SLOT_SIZE };
+  return { state: result.obstacle, reason: result.reason };
 }
 
 interface Outcome {
@@ -118,15 +126,12 @@ function describeProgram(
   const outcomes = mergeOutcomes(attempts);
   const refusals = mergeRefusals(attempts);
   const tags = outcomes.flatMap((each) => predictions(each.tags, each.linked, each.loaders, target));
-  const state = tags[0]?.state ?? refusals[0]?.state ?? 'refused';
-  const reason = tags.length === 0 ? refusals[0]?.reason : undefined;
-  const [first] = outcomes;
+  // A loader that would need to know more says more than one that has another use for the object.
+  const telling = attempts.find(({ result }) => 'code' in result || result.obstacle !== 'refused') ?? attempts[0];
   return {
     name: program.name,
     function: program.index,
-    state,
-    ...(reason !== undefined && { reason }),
-    ...(first && { instructions: first.linked.code.length / 8 }),
+    ...describeResult(telling?.result ?? NOTHING),
     tags,
     variants: outcomes.flatMap((each) => variantsOf(object, each, target)),
     refusals,

@@ -49,9 +49,12 @@ describe('the kernel zeroes', () => {
   });
 
   test('nothing in a second slot that is more than an immediate', () => {
-    expect(normal([{ code: 0x18, dst: 1, src: 1, imm: 7 }, { code: 0, dst: 1, imm: 5 }])).toBe(
-      '18110000000000000001000005000000',
-    );
+    expect(
+      normal([
+        { code: 0x18, dst: 1, src: 1, imm: 7 },
+        { code: 0, dst: 1, imm: 5 },
+      ]),
+    ).toBe('18110000000000000001000005000000');
   });
 
   test('no reference in place of the second slot of another', () => {
