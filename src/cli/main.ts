@@ -1,11 +1,12 @@
 // The command line: verbs, usage errors, and the one place where a bug is caught.
 import { createRequire } from 'node:module';
 import yargs from 'yargs';
-import { protectDashes } from './arguments.ts';
+import { protectTargets, verbFirst } from './arguments.ts';
 import { inspectCommand } from './commands/inspect.ts';
 import { scanCommand } from './commands/scan.ts';
 import { verifyCommand } from './commands/verify.ts';
 import { EXIT, type ExitStatus, UsageError } from './exit.ts';
+import { reword } from './usage.ts';
 
 const { version } = createRequire(import.meta.url)('#package') as { version: string };
 
@@ -14,7 +15,7 @@ async function main(argv: readonly string[]): Promise<ExitStatus> {
   const finish = (result: ExitStatus) => {
     status = result;
   };
-  await yargs(protectDashes(argv))
+  await yargs(protectTargets(verbFirst(argv)))
     .scriptName('bpfcarve')
     .usage('$0 VERB [TARGET...]\n\nFinds the eBPF objects inside executables, libraries and any other file.')
     .command(scanCommand(finish))
@@ -33,7 +34,7 @@ async function main(argv: readonly string[]): Promise<ExitStatus> {
     .check(refuseRepeated)
     .exitProcess(false)
     .fail((message, error) => {
-      throw error ?? new UsageError(message);
+      throw error === undefined || error.name === 'YError' ? new UsageError(reword(message, argv)) : error;
     })
     .parseAsync();
   return status;

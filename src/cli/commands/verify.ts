@@ -1,5 +1,6 @@
 // `bpfcarve verify`: an evidence directory against its manifest.
 import type { Argv, CommandModule } from 'yargs';
+import { asGiven } from '../arguments.ts';
 import { EXIT, type ExitStatus } from '../exit.ts';
 import { formatOf, outputOptions, styleOf } from '../options.ts';
 import { openOutput } from '../output.ts';
@@ -26,7 +27,7 @@ function options(yargs: Argv) {
 async function runVerify(args: Arguments): Promise<ExitStatus> {
   const { verifyEvidence } = await import('../../evidence/evidence.ts');
   const { renderVerify, renderVerifyJson } = await import('../../report/verify.ts');
-  const report = verifyEvidence(args.directory);
+  const report = verifyEvidence(asGiven(args.directory));
   const output = await openOutput(args.output);
   const pieces = formatOf(args) === 'text' ? [renderVerify(report, styleOf(args))] : renderVerifyJson(report);
   for (const piece of pieces) if (!(await output.write(piece))) break;
