@@ -99,10 +99,20 @@ function applied({ elf }: BpfObject, code: Uint8Array, record: CoreRecord, resul
 
 function inWords({ kind, type, path, accessors, local }: CoreRelocation): string {
   if (local === undefined) return `${kind} ${type} (${accessors}, malformed)`;
-  const value = local.value === undefined ? '?' : String(local.value);
-  if (typeof kind === 'string' && kind.startsWith('enumval'))
-    return `${kind} ${type}::${path ?? ''} (${accessors} = ${value})`;
-  if (local.offset === undefined) return `${kind} ${type} (${value})`;
+  const value = local.value ?? '?';
+  switch (kind) {
+    case 'enumval_value':
+      return `${kind} ${type}::${path} (${accessors} = ${value})`;
+    case 'enumval_exists':
+      return `${kind} ${type}::${path} (${accessors})`;
+    case 'type_size':
+      return `${kind} ${type} (${value} bytes)`;
+    case 'local_type_id':
+    case 'target_type_id':
+      return `${kind} ${type} (type ${local.type})`;
+    default:
+      if (local.offset === undefined) return `${kind} ${type}`;
+  }
   const step = path === undefined || path.startsWith('[') ? '' : '.';
   const bit = local.bit === undefined ? '' : `.${local.bit}`;
   return `${kind} ${type}${step}${path ?? ''} (${accessors} @ ${local.offset}${bit})`;
