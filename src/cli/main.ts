@@ -61,7 +61,7 @@ async function exitStatus(): Promise<ExitStatus> {
       process.stderr.write(`bpfcarve: ${escapeText(error.message)}\nTry 'bpfcarve --help'.\n`);
       return EXIT.failed;
     }
-    if (error instanceof Error && error.name === 'EvidenceError') {
+    if (error instanceof Error && (error.name === 'EvidenceError' || error.name === 'FormatError')) {
       process.stderr.write(`bpfcarve: ${escapeText(error.message)}\n`);
       return EXIT.failed;
     }

@@ -32,8 +32,11 @@ function renderNames(
 ): string {
   const lists = [...namesByType(object.programs)];
   if (object.maps.length > 0) {
-    lists.push([object.maps.length === 1 ? 'map' : 'maps', object.maps.map((map) => map.name)]);
+    lists.push([object.maps.length === 1 ? 'map' : 'maps', object.maps.map((map) => escapeName(map.name))]);
   }
+  const loaded = object.programs.filter(({ live }) => live !== undefined);
+  if (loaded.length > 0)
+    lists.push(['loaded now', loaded.map(({ name, live = [] }) => `${escapeName(name)} (${idWords(live)})`)]);
   const countWidth = widest(lists.map(([, names]) => String(names.length)));
   const labelWidth = widest(lists.map(([label]) => label));
   const names = indent + countWidth + 1 + labelWidth + 2;
@@ -41,7 +44,7 @@ function renderNames(
   for (const [label, list] of lists) {
     const head = `${String(list.length).padStart(countWidth)} ${padEnd(label, labelWidth)}`;
     const where = { used: names - 1, indent: names, gap: 1, width };
-    text += `${' '.repeat(indent)}${dim(head)} ${flowList(list.map(escapeName), LINES_OF_NAMES, where)}\n`;
+    text += `${' '.repeat(indent)}${dim(head)} ${flowList(list, LINES_OF_NAMES, where)}\n`;
   }
   return text;
 }
@@ -51,10 +54,14 @@ function namesByType(programs: readonly CarvedProgram[]): ReadonlyMap<string, st
   for (const program of programs) {
     const type = programType(program);
     const list = names.get(type);
-    if (list === undefined) names.set(type, [program.name]);
-    else list.push(program.name);
+    if (list === undefined) names.set(type, [escapeName(program.name)]);
+    else list.push(escapeName(program.name));
   }
   return names;
+}
+
+function idWords([first, ...others]: readonly number[]): string {
+  return others.length === 0 ? `id ${first}` : `ids ${[first, ...others].join(', ')}`;
 }
 
 function programType({ type }: CarvedProgram): string {
@@ -96,6 +103,7 @@ interface ContentRow {
 
 function programRow(program: CarvedProgram): ContentRow {
   const details = tagWords(program).map((words) => (program.tags ? `tag ${words}` : `no tag: ${words}`));
+  if (program.live) details.push(`loaded now: ${idWords(program.live)}`);
   details.push(escapeName(program.section));
   details.push(program.instructions === 1 ? '1 instruction' : `${program.instructions} instructions`);
   // Most sections are named for the target: `kprobe/do_exit` says it already.

@@ -9,6 +9,7 @@ import { walk } from '../source/walk.ts';
 import { batches } from './batches.ts';
 import type { Host, ObjectEvent, ScanEvent, ScanSummary, StartEvent } from './events.ts';
 import type { LargeFile } from './examine.ts';
+import { LiveMarks, type LiveSource } from './live-marks.ts';
 import { type Executor, newExecutor } from './pool.ts';
 import { Processes } from './processes.ts';
 import { EventQueue } from './queue.ts';
@@ -33,6 +34,8 @@ export interface ScanOptions {
   readonly btf?: FilePath;
   /** Release of that kernel, as `uname -r` has it. Default: the running kernel's. */
   readonly kernel?: string;
+  /** Mark programs that are loaded now, in this kernel or in one that a capture tells of. */
+  readonly live?: LiveSource;
   /** Processes whose memory is scanned too. */
   readonly pids?: readonly number[];
   /** And the memory of every process but this one, as far as it may be read. */
@@ -52,6 +55,7 @@ const PROCESSES_PER_THREAD = 4;
 /**
  * Carves the eBPF objects out of `targets`: paths, directories, patterns, `-` for standard input; and out of processes.
  * Bad input is never thrown: it comes as diagnostic events, and the last event is always the summary.
+ * @throws FormatError when `options.live` is a capture without live programs.
  */
 export async function* scan(targets: readonly FilePath[], options: ScanOptions = {}): AsyncGenerator<ScanEvent> {
   const began = Date.now();
@@ -95,6 +99,7 @@ class Run {
   private readonly hashes = new Set<string>();
   private readonly timer: NodeJS.Timeout;
   private readonly onAbort = () => this.executor.cancel();
+  private readonly marks: LiveMarks | undefined;
   private objects = 0;
 
   constructor(targets: readonly FilePath[], options: ScanOptions) {
@@ -106,6 +111,8 @@ class Run {
       ...(options.kernel !== undefined && { release: options.kernel }),
     };
     for (const diagnostic of new TargetKernel(kernel).diagnostics) this.receive({ diagnostic });
+    this.marks = options.live && new LiveMarks(options.live);
+    for (const diagnostic of this.marks?.diagnostics ?? []) this.receive({ diagnostic });
     const examine = {
       kernel,
       follow: options.follow ?? false,
@@ -232,7 +239,8 @@ class Run {
       this.events.push({ event: 'diagnostic', diagnostic: finding.diagnostic });
       return;
     }
-    const { object, content } = finding;
+    const { content } = finding;
+    const object = this.marks?.mark(finding.object) ?? finding.object;
     const known = this.hashes.has(object.sha256);
     this.hashes.add(object.sha256);
     this.objects++;

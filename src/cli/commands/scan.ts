@@ -6,6 +6,7 @@ import type { Renderer } from '../../report/style.ts';
 import { exactPaths } from '../arguments.ts';
 import { openEvidence } from '../dump.ts';
 import { type ExitStatus, type Outcome, statusOf, UsageError } from '../exit.ts';
+import { readText } from '../input.ts';
 import { interruptible } from '../interrupt.ts';
 import { byteCount, type Format, formatOf, outputOptions, positiveInteger, styleOf } from '../options.ts';
 import { type Output, openOutput } from '../output.ts';
@@ -62,6 +63,11 @@ function options(yargs: Argv) {
       requiresArg: true,
     })
     .option('kernel', { type: 'string', describe: 'Its release, as uname -r has it', requiresArg: true })
+    .option('live', {
+      type: 'string',
+      describe: 'Mark programs that are loaded now: kernel, or captured bpftool -j prog show',
+      requiresArg: true,
+    })
     .option('strict', { type: 'boolean', default: false, describe: 'Exit 3 when something could not be read' })
     .option('fail-on', { choices: ['found'] as const, describe: 'Exit 2 when something was found', requiresArg: true })
     .option('progress', { type: 'boolean', default: true, describe: 'Show progress on a terminal' });
@@ -111,6 +117,9 @@ function scanOptions(args: Arguments, evidence: Evidence | undefined): ScanOptio
     exclude: args.exclude ?? [],
     ...(args.btf !== undefined && { btf: args.btf }),
     ...(args.kernel !== undefined && { kernel: args.kernel }),
+    ...(args.live !== undefined && {
+      live: args.live === 'kernel' ? 'kernel' : { capture: readText('--live', args.live) },
+    }),
     oneFileSystem: args.oneFileSystem,
     allPids: args.allPids,
     follow: args.follow,
