@@ -54,12 +54,15 @@ export class CoreRelocator {
   readonly #target: CoreTarget;
   readonly #rules: CoreRules;
   readonly #candidates = new Map<number, readonly Candidate[]>();
+  readonly #budget: number;
   #work = 0;
 
-  constructor(local: Btf, target: CoreTarget, rules: CoreRules) {
+  /** `budget`: comparisons of types and members before it gives up. */
+  constructor(local: Btf, target: CoreTarget, rules: CoreRules, budget = WORK_BUDGET) {
     this.#local = local;
     this.#target = target;
     this.#rules = rules;
+    this.#budget = budget;
   }
 
   relocate(record: CoreRecord): CoreResult {
@@ -158,7 +161,7 @@ export class CoreRelocator {
   }
 
   #spend(): void {
-    if (++this.#work > WORK_BUDGET) throw refusal(`matching its types takes more than ${WORK_BUDGET} comparisons`);
+    if (++this.#work > this.#budget) throw refusal(`matching its types takes more than ${this.#budget} comparisons`);
   }
 }
 
