@@ -8,7 +8,7 @@ import { FunctionIndex } from '../object/function-index.ts';
 import type { BpfMap } from '../object/maps.ts';
 import type { BpfObject } from '../object/open.ts';
 import type { BpfFunction } from '../object/programs.ts';
-import { CoreCode, checkBtfExt } from './core.ts';
+import { type CoreCode, checkBtfExt, coreCodeOf } from './core.ts';
 import { Externs } from './externs.ts';
 import { checkIntact } from './intact.ts';
 import type { Kernel } from './kernel.ts';
@@ -56,7 +56,7 @@ class AyaObject {
     this.#object = object;
     this.#kernel = kernel;
     this.#release = release;
-    this.#core = new CoreCode(object, kernel, AYA_RULES);
+    this.#core = coreCodeOf(object, kernel, AYA_RULES);
     this.#index = new FunctionIndex(object.functions);
   }
 

@@ -23,6 +23,8 @@ export interface CiliumCoreInput {
   readonly typeMatches: boolean;
   /** Enumerators are cut to 32 bits (before 0.10); what later releases make of larger ones is not known. */
   readonly narrowEnums: boolean;
+  /** What is known of this object and this kernel from programs before; grows. */
+  readonly known: Map<string, CiliumFixup>;
   /** Counts comparisons; throws when a crafted object needs too many. */
   readonly spend: () => void;
 }
@@ -81,7 +83,7 @@ function bestFixups(
   let score = requests.length;
   let best: CiliumFixup[] | undefined;
   for (const candidate of candidates) {
-    const fixups = requests.map((request) => fixupFor(input, type, candidate, request));
+    const fixups = requests.map((request) => knownFixup(input, type, candidate, request));
     const failures = fixups.filter((fixup, index) => isFailure(fixup, requests[index])).length;
     if (failures < score) {
       score = failures;
@@ -94,21 +96,32 @@ function bestFixups(
 }
 
 interface Candidate {
+  /** 0 for the kernel, else that of the module, from 1. */
+  readonly module: number;
   readonly btf: Btf;
   readonly id: number;
 }
 
 function candidatesOf({ kernel, modules, spend }: CiliumCoreInput, name: string): Candidate[] {
   const wanted = ciliumEssentialName(name);
-  return [kernel, ...modules].flatMap((btf) =>
+  return [kernel, ...modules].flatMap((btf, module) =>
     btf
       .typesOfStem(name)
       .filter((id) => {
         spend();
         return id >= btf.firstId && ciliumEssentialName(btf.name(id)) === wanted;
       })
-      .map((id) => ({ btf, id })),
+      .map((id) => ({ module, btf, id })),
   );
+}
+
+/** Programs of one object ask for the same fields again and again. */
+function knownFixup(input: CiliumCoreInput, type: number, candidate: Candidate, request: Request): CiliumFixup {
+  const { module, id } = candidate;
+  const key = `${request.kind} ${type} ${request.accessor} ${module} ${id} ${input.narrowEnums}`;
+  const fixup = input.known.get(key) ?? fixupFor(input, type, candidate, request);
+  input.known.set(key, fixup);
+  return fixup;
 }
 
 function fixupFor(input: CiliumCoreInput, type: number, candidate: Candidate, request: Request): CiliumFixup {

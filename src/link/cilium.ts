@@ -8,7 +8,7 @@ import type { BpfMap } from '../object/maps.ts';
 import type { BpfObject } from '../object/open.ts';
 import { type BpfFunction, isCode } from '../object/programs.ts';
 import type { BpfRelocation } from '../object/relocations.ts';
-import { relocateCilium } from './cilium-core.ts';
+import { type CiliumFixup, relocateCilium } from './cilium-core.ts';
 import { patchCilium } from './cilium-patch.ts';
 import { CILIUM_RELEASES, type CiliumRelease } from './cilium-releases.ts';
 import { checkBtfExt, type PlacedRecord, placeRecords } from './core.ts';
@@ -31,8 +31,6 @@ export const CILIUM: readonly Loader[] = CILIUM_RELEASES.map((release) => ({
 }));
 
 const TEXT = '.text';
-/** Comparisons of types for one object. */
-const WORK_BUDGET = 20_000_000;
 /** A call that cannot succeed, in place of a weak kernel function that is missing. */
 const MISSING_KFUNC = 0x0dedc0de;
 
@@ -50,7 +48,6 @@ class CiliumObject {
   readonly #index: FunctionIndex;
   readonly #references = new Map<number, readonly FunctionReference[]>();
   #records: ReadonlyMap<number, readonly PlacedRecord[]> | undefined;
-  #work = WORK_BUDGET;
 
   constructor(object: BpfObject, kernel: Kernel, release: CiliumRelease) {
     this.#object = object;
@@ -253,9 +250,8 @@ class CiliumObject {
       localIdsKept: this.#release.localIdsKept,
       typeMatches: this.#release.typeMatches,
       narrowEnums: !this.#release.enum64,
-      spend: () => {
-        if (--this.#work < 0) throw refuse(`matching its types takes more than ${WORK_BUDGET} comparisons`);
-      },
+      known: fixupsOf(this.#kernel),
+      spend: () => this.#kernel.spend(),
     });
     for (const [index, { slot }] of wanted.entries()) {
       const fixup = fixups[index];
@@ -274,6 +270,15 @@ class CiliumObject {
     this.#records = records;
     return records;
   }
+}
+
+const FIXUPS = new WeakMap<Kernel, Map<string, CiliumFixup>>();
+
+/** Shared by all releases. A kernel is asked about one object only. */
+function fixupsOf(kernel: Kernel): Map<string, CiliumFixup> {
+  const known = FIXUPS.get(kernel) ?? new Map<string, CiliumFixup>();
+  FIXUPS.set(kernel, known);
+  return known;
 }
 
 /** Names must be unique, and every byte of code belongs to the symbol before it. */

@@ -35,6 +35,19 @@ export function placeRecords(object: BpfObject, functions: readonly BpfFunction[
   });
 }
 
+/** Comparisons for one object and one set of rules; the largest real objects stay below a million. */
+const WORK_BUDGET = 4_000_000;
+const KNOWN = new WeakMap<Kernel, Map<CoreRules, CoreCode>>();
+
+/** Releases with the same rules share the work. A kernel is asked about one object only. */
+export function coreCodeOf(object: BpfObject, kernel: Kernel, rules: CoreRules): CoreCode {
+  const known = KNOWN.get(kernel) ?? new Map<CoreRules, CoreCode>();
+  KNOWN.set(kernel, known);
+  const code = known.get(rules) ?? new CoreCode(object, kernel, rules);
+  known.set(rules, code);
+  return code;
+}
+
 export class CoreCode {
   readonly #object: BpfObject;
   readonly #kernel: Kernel;
@@ -70,11 +83,8 @@ export class CoreCode {
     const { btf, elf } = this.#object;
     const patched = new Map<number, Uint8Array | FormatError>();
     if (btf === undefined) return patched;
-    const relocator = new CoreRelocator(
-      btf,
-      { kernel, modules: this.#kernel.modules.map((each) => each.btf) },
-      this.#rules,
-    );
+    const modules = this.#kernel.modules.map((each) => each.btf);
+    const relocator = new CoreRelocator(btf, { kernel, modules }, this.#rules, WORK_BUDGET);
     for (const { function: home, slot, record } of this.#records) {
       const result = relocator.relocate(record);
       const code = patched.get(home.index) ?? new Uint8Array(home.code);

@@ -1,7 +1,7 @@
 // What a prediction may know of the kernel, as a plain value, and the questions loaders ask of it.
 import type { Btf } from '../btf/decode.ts';
 import { BTF_KIND } from '../btf/layouts.ts';
-import { type Evidence, Unlinkable } from './loader.ts';
+import { type Evidence, refuse, Unlinkable } from './loader.ts';
 import { isBefore } from './tag.ts';
 
 export interface KernelModule {
@@ -35,6 +35,7 @@ export interface KernelType {
 export class Kernel {
   readonly #target: Target;
   readonly #little: boolean;
+  #work = 0;
 
   /** `little`: the byte order of the object that is predicted. */
   constructor(target: Target, little: boolean) {
@@ -87,6 +88,14 @@ export class Kernel {
     return this.#target.kallsyms(name);
   }
 
+  /**
+   * Counts one comparison with a type of the kernel.
+   * @throws Unlinkable when a crafted object has needed too many
+   */
+  spend(): void {
+    if (++this.#work > WORK_BUDGET) throw refuse(`matching its types takes more than ${WORK_BUDGET} comparisons`);
+  }
+
   isBefore(major: number, minor: number): boolean {
     return isBefore(this.#target.release, major, minor);
   }
@@ -103,4 +112,6 @@ export class Kernel {
   }
 }
 
+/** Comparisons for one object, over all loaders that count here. */
+const WORK_BUDGET = 8_000_000;
 const WITH_ENUM64 = new WeakMap<Btf, boolean>();

@@ -1,5 +1,6 @@
 // Light skeletons (`bpftool gen skeleton -L`, since 0.5): libbpf puts the code together, a small loader program inside the kernel
 // fills in what only the kernel knows. Maps stay numbers of the object, and these are hashed; CO-RE is done by the kernel.
+import { type CoreRules, LIBBPF_RULES } from '../btf/core-rules.ts';
 import { LibbpfObject } from './libbpf.ts';
 import { LIBBPF_RELEASES, type LibbpfRelease } from './libbpf-releases.ts';
 import type { Loader } from './loader.ts';
@@ -13,6 +14,9 @@ const STRETCHES: readonly Stretch[] = [
   { since: '0.5', until: '1.1', exceptionCallbacks: false, lightKfuncAddresses: false },
 ];
 
+/** The kernel forgets between two records which candidates fitted the first (bpf_core_apply). */
+const core: CoreRules = { ...LIBBPF_RULES, prune: false };
+
 export const LIBBPF_LIGHT: readonly Loader[] = LIBBPF_RELEASES.slice(0, 1).flatMap((newest) =>
   STRETCHES.map(({ since, until, ...rules }) => ({
     name: 'libbpf-light',
@@ -20,8 +24,6 @@ export const LIBBPF_LIGHT: readonly Loader[] = LIBBPF_RELEASES.slice(0, 1).flatM
     ...(until !== undefined && { until }),
     poisonsMaps: false,
     open: (object, kernel) => {
-      // The kernel forgets between two records which candidates fitted the first (bpf_core_apply).
-      const core = { ...newest.core, prune: false };
       const opened = new LibbpfObject(object, kernel, { ...newest, ...rules, core, loneTextProgram: false }, 'light');
       return (program) => opened.link(program);
     },

@@ -22,6 +22,8 @@ export interface LibbpfRelease {
   readonly loneTextProgram: boolean;
 }
 
+const KNOWN_RULES = new Map<string, CoreRules>();
+
 /** Newest first. Before 0.2 code was put together in another way: `libbpf-legacy.ts`. */
 export const LIBBPF_RELEASES: readonly LibbpfRelease[] = (
   [
@@ -44,7 +46,7 @@ function describeRelease(release: Release, until: string | undefined): LibbpfRel
   return {
     since: `${major}.${minor}`,
     ...(until !== undefined && { until }),
-    core: libbpfRules(release),
+    core: sharedRules(release),
     functionAddresses: since(0, 4),
     poisonsMaps: since(0, 8),
     legacyMaps: !since(1, 0),
@@ -55,4 +57,13 @@ function describeRelease(release: Release, until: string | undefined): LibbpfRel
     lightKfuncAddresses: since(1, 2),
     loneTextProgram: !since(1, 5),
   };
+}
+
+/** One value for all releases with the same rules. */
+function sharedRules(release: Release): CoreRules {
+  const rules = libbpfRules(release);
+  const key = JSON.stringify(rules);
+  const known = KNOWN_RULES.get(key) ?? rules;
+  KNOWN_RULES.set(key, known);
+  return known;
 }

@@ -6,7 +6,7 @@ import { FunctionIndex } from '../object/function-index.ts';
 import type { BpfObject } from '../object/open.ts';
 import type { BpfFunction } from '../object/programs.ts';
 import type { BpfRelocation } from '../object/relocations.ts';
-import { CoreCode } from './core.ts';
+import { type CoreCode, coreCodeOf } from './core.ts';
 import { type ExternAnswer, Externs } from './externs.ts';
 import type { Kernel } from './kernel.ts';
 import { isSubprogramCall, layOut, type Reference } from './layout.ts';
@@ -47,7 +47,7 @@ export class LibbpfObject {
     this.#kernel = kernel;
     this.#release = release;
     this.#form = form;
-    this.#core = new CoreCode(object, kernel, release.core);
+    this.#core = coreCodeOf(object, kernel, release.core);
     const { core, kfuncFlavors } = release;
     // The loader program of a light skeleton asks the kernel by name alone.
     this.#externs = new Externs(object, kernel, { kfuncFlavors, ...(form === 'direct' && { core }) });
