@@ -58,3 +58,15 @@ export function subtract(from: readonly ByteRange[], taken: readonly ByteRange[]
 export function covers(list: readonly ByteRange[], range: ByteRange): boolean {
   return list.some(({ from, to }) => from <= range.from && to >= range.to);
 }
+
+/** Index of the last of `sorted` that begins at or before `position`, -1 when there is none. */
+export function lastAtOrBefore<T>(sorted: readonly T[], position: number, startOf: (item: T) => number): number {
+  let low = 0;
+  let high = sorted.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (startOf(sorted[middle] as T) <= position) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
+}

@@ -2,6 +2,7 @@
 // Synchronous: it runs the same in a worker thread and inline.
 import type { Candidates, SearchRange } from '../carve/search.ts';
 import type { SizedObject } from '../carve/size.ts';
+import { readCoreFile } from '../elf/core.ts';
 import { EXTENT_CEILING } from '../elf/extent.ts';
 import { type HostElf, readHostElf, sectionAt } from '../elf/host.ts';
 import { errnoDiagnostic } from '../source/errno.ts';
@@ -12,6 +13,7 @@ import { StdinReader } from '../source/stdin.ts';
 import { libc, whyNoLibc } from '../sys/libc.ts';
 import type { Within } from './events.ts';
 import type { Examination } from './examination.ts';
+import { carveCore } from './examine-core.ts';
 import { SEGMENT, SPLIT_FROM, segments } from './segments.ts';
 
 export interface FileTask {
@@ -27,6 +29,9 @@ export interface LargeFile extends FileTask {
   readonly head: Candidates;
   readonly ranges: readonly SearchRange[];
 }
+
+/** No image of a process is smaller. */
+const CORE_FROM = 256 * 1024;
 
 export class FileExaminer {
   private readonly examination: Examination;
@@ -194,20 +199,29 @@ export class FileExaminer {
         message: `ended at ${end} of ${expected} bytes: it shrank while it was read`,
       });
     }
-    if (parts.some((part) => part.seen > 0)) {
-      this.carve(file, parts, size);
-    }
+    if (parts.some((part) => part.seen > 0)) this.carve(file, parts, size);
+    else if (size >= CORE_FROM) this.carveSeams(file, parts, size);
     if (file.failure) this.examination.reportFailure(file.failure);
   }
+
+  /** A header may lie in two segments of a core file that are apart in it: then a search by offset sees nothing. */
+  private carveSeams(file: OpenFile, parts: readonly Candidates[], size: number): void {
+    const core = readCoreFile(file, size);
+    if (core) carveCore(this.examination, file, core, parts, { kind: 'file', ...file.name, size });
+  }
+
   private carve(file: OpenFile, parts: readonly Candidates[], size: number): void {
+    const source = { kind: 'file', ...file.name, size } as const;
+    const core = readCoreFile(file, size);
+    const outside = core && carveCore(this.examination, file, core, parts, source);
+    const rest = outside ? [{ offsets: outside, rejected: {}, listed: [] }] : parts;
     // Read for the first object only: most files that are looked at have none.
     let host: HostElf | undefined | 'unread' = 'unread';
-    this.examination.carve(file, parts, size, {
+    this.examination.carve(file, rest, size, {
       where: file.name.path,
       base: 0,
       place: (object) => {
         host = host === 'unread' ? readHostElf(file) : host;
-        const source = { kind: 'file', ...file.name, size } as const;
         return { source, offset: object.offset, ...withinOf(host, object, size) };
       },
     });

@@ -1,7 +1,7 @@
 // The memory of one process by address. Pages that do not exist are never asked of the process: they read as the mapped
 // file's bytes, or as zeros, which is what the process would see. So reading changes nothing in it.
 import { readSync } from 'node:fs';
-import { type ByteRange, bytesIn, intersect } from '../bytes/range.ts';
+import { type ByteRange, bytesIn, intersect, lastAtOrBefore } from '../bytes/range.ts';
 import type { Reader } from '../bytes/reader.ts';
 import { type Diagnostic, hex } from '../diagnostics.ts';
 import type { Libc } from '../sys/libc.ts';
@@ -72,7 +72,7 @@ export class ProcessMemory implements Reader {
   }
 
   mappingAt(address: number): Backed | undefined {
-    const found = this.mappings[lastBefore(this.mappings, address, ({ mapping }) => mapping.start)];
+    const found = this.mappings[lastAtOrBefore(this.mappings, address, ({ mapping }) => mapping.start)];
     return found !== undefined && address < found.mapping.end ? found : undefined;
   }
 
@@ -110,7 +110,7 @@ export class ProcessMemory implements Reader {
 
   /** What lies at `address`, up to where something else begins. */
   private pieceAt(address: number): Piece | undefined {
-    const index = lastBefore(this.pages, address, ({ from }) => from);
+    const index = lastAtOrBefore(this.pages, address, ({ from }) => from);
     const page = this.pages[index];
     if (page !== undefined && address < page.to) return { kind: 'page', to: page.to };
     const around = this.mappingAt(address);
@@ -176,15 +176,3 @@ export function nextPage(address: number): number {
 type Piece =
   | { readonly kind: 'page'; readonly to: number }
   | { readonly kind: 'hole'; readonly to: number; readonly around: Backed };
-
-/** Index of the last of `sorted` that begins at or before `address`, -1 when there is none. */
-function lastBefore<T>(sorted: readonly T[], address: number, startOf: (item: T) => number): number {
-  let low = 0;
-  let high = sorted.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (startOf(sorted[middle] as T) <= address) low = middle + 1;
-    else high = middle;
-  }
-  return low - 1;
-}
