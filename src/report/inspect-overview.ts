@@ -35,7 +35,7 @@ export function* renderOverview(
   yield `${' '.repeat(INDENT)}${colors.dim('sha256'.padEnd(LABEL))} ${object.sha256}\n`;
   const { endianness, type, sections } = object.elf;
   yield fact('elf', `${endianness}-endian ${escapeText(String(type))}, ${plural(sections, 'section')}`);
-  if (object.license !== undefined) yield fact('license', escapeName(object.license));
+  if (object.license !== undefined) yield fact('license', escapePhrase(object.license));
   yield* renderSources(object, style, colors);
   yield* renderHelpers(object, style, colors);
   if (object.btf) yield fact('btf', plural(countTypes(object), 'type'));
@@ -86,14 +86,20 @@ function* renderHelpers({ programs }: InspectedObject, style: Style, colors: Pal
 
 function renderFact(label: string, text: string, { width }: Style, { dim }: Palette): string {
   const used = INDENT + LABEL;
-  return `${' '.repeat(INDENT)}${dim(label.padEnd(LABEL))}${flowWords(text, { used: used - 1, indent: used, gap: 1, width })}\n`;
+  return `${' '.repeat(INDENT)}${dim(label.padEnd(LABEL))}${flowWords(text, { used, indent: used + 1, gap: 1, width })}\n`;
 }
 
-function renderList(label: string, names: readonly string[], { width, verbose }: Style, { dim }: Palette): string {
-  const used = INDENT + LABEL;
-  const where = { used: used - 1, indent: used, gap: 1, width };
+function renderList(
+  label: string,
+  names: readonly string[],
+  { width, verbose }: Style,
+  { dim }: Palette,
+  indent = INDENT,
+): string {
+  const used = indent + LABEL;
   const lines = verbose > 0 ? Number.POSITIVE_INFINITY : 3;
-  return `${' '.repeat(INDENT)}${dim(label.padEnd(LABEL))} ${flowList(names, lines, where).trimStart()}\n`;
+  const list = flowList(names, lines, { used, indent: used + 1, gap: 1, width });
+  return `${' '.repeat(indent)}${dim(label.padEnd(LABEL))}${list}\n`;
 }
 
 const PROGRAM_COLUMNS: readonly Column[] = [
@@ -142,7 +148,7 @@ function* renderUses({ programs }: InspectedObject, style: Style, colors: Palett
       ['source', sourceFile === undefined ? [] : [escapePhrase(sourceFile)]],
     ] as const;
     for (const [label, names] of lists) {
-      if (names.length > 0) yield `${' '.repeat(2 * INDENT)}${renderList(label, names, style, colors)}`;
+      if (names.length > 0) yield renderList(label, names, style, colors, 3 * INDENT);
     }
   }
 }
