@@ -75,7 +75,8 @@ class LightLinker {
 
   /** emit_relo of libbpf's gen_loader. */
   #fill(slots: InstructionSlots, { slot, kind, name }: LightReference, evidence: Evidence): void {
-    const isCall = kind === 'function' && slots.opcode(slot) === OPCODE.CALL;
+    // libbpf before 1.2 asks for a function as if it were a variable, where its address is taken before it is called.
+    const isCall = slots.opcode(slot) === OPCODE.CALL;
     if (!Number.isInteger(slot) || slot < 0 || slot + (isCall ? 1 : 2) > slots.count) {
       throw refuse(`slot ${slot} is filled in, the program has ${slots.count}`);
     }
