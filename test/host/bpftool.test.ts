@@ -1,4 +1,5 @@
 // Field by field against bpftool, for everything that both report of programs, maps, links and cgroups.
+import { spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readHost } from '../../src/host/host.ts';
 import type { HostSnapshot } from '../../src/host/records.ts';
@@ -174,12 +175,10 @@ function list(kind: string): readonly Json[] {
   return rows(bpftool(kind, 'show'));
 }
 
+/** `undefined` for what is gone by now. */
 function one(kind: string, id: unknown): Json | undefined {
-  try {
-    return rows([bpftool(kind, 'show', 'id', String(id))])[0];
-  } catch {
-    return undefined;
-  }
+  const { stdout, status } = spawnSync('bpftool', ['-j', kind, 'show', 'id', String(id)], { encoding: 'utf8' });
+  return status === 0 ? rows([JSON.parse(stdout)])[0] : undefined;
 }
 
 function lasting(before: readonly Json[], after: readonly Json[]): readonly Json[] {
