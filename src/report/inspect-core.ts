@@ -1,14 +1,15 @@
 // The CO-RE relocations of an object: what each asks for, and what a kernel makes of it.
-import type { CoreRelocationRecord, CoreTargetRecord } from '../object/core-relocations.ts';
+import type { CoreRelocationRecord } from '../object/core-relocations.ts';
 import type { InspectedObject } from '../scan/inspect.ts';
 import type { Palette } from './colors.ts';
-import { flowWords } from './columns.ts';
+import { flow, flowWords } from './columns.ts';
 import { escapeName, escapePath, escapeText } from './escape.ts';
 import type { Style } from './style.ts';
-import { type Column, renderTable } from './table.ts';
 import { formatCount, plural } from './units.ts';
+import { displayWidth, widest } from './width.ts';
 
 const INDENT = 2;
+const GAP = 2;
 /** What libbpf puts in place of an instruction that it cannot relocate, and how the verifier speaks of it when it is reached. */
 const POISONED = 'poisoned: call 195896080';
 const VERIFIER_SAYS = 'The verifier says of a poisoned instruction that it reaches: "invalid func unknown#195896080".';
@@ -23,20 +24,44 @@ export function* renderCore(
   const where = { used: 0, indent: INDENT, gap: 1, width: style.width };
   yield `\n${flowWords(`CO-RE: ${coreVerdict(coreRelocations, kernel)}`, where, colors.bold)}\n`;
   if (coreRelocations.length === 0) return;
-  const columns: readonly Column[] = [
-    { title: 'instruction' },
-    { title: 'relocation' },
-    { title: 'local', align: 'right' },
-    { title: 'kernel' },
-  ];
-  const rows = coreRelocations.map((record) => [
-    `${escapeName(record.function ?? record.section)} ${record.instruction}`,
-    escapeText(record.text),
-    record.local?.value === undefined ? '' : String(record.local.value),
-    record.target === undefined ? '' : targetWords(record.target),
-  ]);
-  yield* renderTable(columns, rows, { indent: INDENT, width: style.width, colors });
+  const numbers = widest(coreRelocations.map(({ instruction }) => String(instruction)));
+  const indent = 2 * INDENT + numbers + GAP;
+  const texts = widest(coreRelocations.map(({ text }) => escapeText(text)));
+  let home: string | undefined;
+  for (const record of coreRelocations) {
+    const title = escapeName(record.function ?? record.section);
+    if (title !== home) yield `${' '.repeat(INDENT)}${title}\n`;
+    home = title;
+    const number = String(record.instruction).padStart(2 * INDENT + numbers);
+    yield `${colors.dim(number)}${renderRecord(record, texts, indent, style.width, colors)}\n`;
+  }
   if (!style.quiet && coreRelocations.some(isPoisoned)) yield `${flowWords(VERIFIER_SAYS, where, colors.dim)}\n`;
+}
+
+/** What is asked for and, in a column of its own where the line is long enough, what comes of it. */
+function renderRecord(
+  record: CoreRelocationRecord,
+  texts: number,
+  indent: number,
+  width: number,
+  { dim, yellow }: Palette,
+): string {
+  const text = escapeText(record.text);
+  const outcome = outcomeWords(record);
+  const paint = isPoisoned(record) ? yellow : dim;
+  const column = indent + texts + GAP;
+  const isWide = column + displayWidth(outcome) <= width;
+  const room = { used: indent - GAP, indent, gap: GAP, width };
+  if (isWide)
+    return flow(
+      [
+        { text, fill: texts },
+        { text: outcome, paint },
+      ],
+      { ...room, width: Number.POSITIVE_INFINITY },
+    );
+  const words = text.split(' ').map((word) => ({ text: word }));
+  return `${' '.repeat(GAP - 1)}${flow([...words, { text: outcome, paint }], { ...room, used: indent - 1, gap: 1 })}`;
 }
 
 /** `12 relocations; on /sys/kernel/btf/vmlinux 1 would be poisoned`. `kernel` is the escaped path of its BTF. */
@@ -56,8 +81,11 @@ function isPoisoned({ target }: CoreRelocationRecord): boolean {
   return target !== undefined && 'poison' in target;
 }
 
-function targetWords(target: CoreTargetRecord): string {
+/** `48 -> 1280`, or what becomes of the instruction instead; without a kernel the local value alone. */
+function outcomeWords({ local, target }: CoreRelocationRecord): string {
+  const value = local?.value === undefined ? '' : String(local.value);
+  if (target === undefined) return value;
   if ('poison' in target) return POISONED;
   if ('refused' in target) return `refused: ${escapeText(target.refused)}`;
-  return target.value === undefined ? '' : String(target.value);
+  return `${value} -> ${target.value ?? '?'}`;
 }

@@ -18,6 +18,7 @@ type InspectedProgram = InspectedObject['programs'][number];
 
 const INDENT = 2;
 const LABEL = 9;
+const SHORT_HASH = 12;
 /** Rows of a table on a terminal, unless -v is given. */
 const ROWS = 24;
 
@@ -30,7 +31,7 @@ export function* renderOverview(
   const fact = (label: string, text: string) => renderFact(label, text, style, colors);
   const { btf: _btf, ...carved } = object;
   yield renderSourceHeader([carved], style, colors);
-  yield fact('object', placeOf(object));
+  yield fact('object', `${placeOf(object)}, ${extentOf(object)}`);
   // A digest is copied whole or not at all: it may be longer than the line.
   yield `${' '.repeat(INDENT)}${colors.dim('sha256'.padEnd(LABEL))} ${object.sha256}\n`;
   const { endianness, type, sections } = object.elf;
@@ -58,15 +59,19 @@ export function* renderOverview(
 export function renderIdentity(object: InspectedObject, style: Style, colors: Palette): string {
   const { btf: _btf, ...carved } = object;
   const head = renderSourceHeader([carved], style, colors);
-  return `${head}${renderFact('object', `${placeOf(object)}, sha256 ${object.sha256.slice(0, 12)}`, style, colors)}`;
+  const { size, sha256 } = object;
+  return `${head}${renderFact('object', `${placeOf(object)}, ${formatBytes(size)}, sha256 ${sha256.slice(0, SHORT_HASH)}`, style, colors)}`;
 }
 
-function placeOf({ offset, address = '', size, completeness, within, source }: InspectedObject): string {
-  const isWholeFile = offset === 0 && source.kind !== 'process' && size === source.size;
-  const place = isWholeFile ? 'the whole file' : `at ${offset === undefined ? address : `0x${offset.toString(16)}`}`;
-  const section = within?.section === undefined ? '' : ` in ${escapeName(within.section)}`;
+function placeOf({ offset, address = '', size, within, source }: InspectedObject): string {
+  if (offset === 0 && source.kind !== 'process' && size === source.size) return 'the whole file';
+  const place = `at ${offset === undefined ? address : `0x${offset.toString(16)}`}`;
+  return within?.section === undefined ? place : `${place} in ${escapeName(within.section)}`;
+}
+
+function extentOf({ size, completeness }: InspectedObject): string {
   const bytes = size < 1024 ? '' : ` (${formatBytes(size)})`;
-  return `${place}${section}, ${plural(size, 'byte')}${bytes}, ${completeness}`;
+  return `${plural(size, 'byte')}${bytes}, ${completeness}`;
 }
 
 function countTypes({ btf }: InspectedObject): number {

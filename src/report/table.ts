@@ -51,9 +51,9 @@ interface Slot {
   readonly width: number;
 }
 
-/** Longer texts than half a line push what follows them to another line, rather than widen the column for all rows. */
+/** Texts longer than two thirds of a line push what follows them to another line, rather than widen the column for all rows. */
 function layOut(widths: readonly number[], { indent, width }: TablePlace): Slot[] {
-  const most = width === Number.POSITIVE_INFINITY ? width : Math.max(NARROWEST, Math.floor(width / 2));
+  const most = width === Number.POSITIVE_INFINITY ? width : Math.max(NARROWEST, Math.floor((width * 2) / 3));
   let line = 0;
   let start = indent;
   return widths.map((wanted) => {

@@ -276,9 +276,9 @@ test('CO-RE relocations say what becomes of them, and what the verifier calls th
   const text = show(report([inspected()]), { ...NO_VIEWS, core: true });
   expect(text.slice(text.indexOf('CO-RE'))).toBe(`\
 CO-RE: 2 relocations; on /sys/kernel/btf/vmlinux 1 would be poisoned
-  instruction   relocation                                      local  kernel
-  trace_exit 5  byte_off struct task_struct.tgid (0:77 @ 1420)   1420  2464
-  trace_exit 9  byte_off struct task_struct.gone (0:78 @ 1424)   1424  poisoned: call 195896080
+  trace_exit
+    5  byte_off struct task_struct.tgid (0:77 @ 1420)  1420 -> 2464
+    9  byte_off struct task_struct.gone (0:78 @ 1424)  poisoned: call 195896080
 The verifier says of a poisoned instruction that it reaches: "invalid func unknown#195896080".
 `);
 });
