@@ -50,6 +50,8 @@ export class Bpf {
   readonly #attr = allocate(ATTR_SIZE);
   readonly #view = viewOf(this.#attr);
   readonly #text = allocate(PATH_SIZE);
+  readonly #probe = allocate(ATTR_SIZE).subarray(0, attrs.id.size);
+  readonly #probeView = viewOf(this.#probe);
   #programIds = allocate(4 * FIRST_QUERY);
   #linkIds = allocate(4 * FIRST_QUERY);
 
@@ -80,6 +82,15 @@ export class Bpf {
   /** A descriptor, which the caller closes. */
   open(kind: ObjectKind, id: number): number {
     return this.#call(COMMANDS[kind].open, attrs.id, { id, open_flags: kind === 'map' ? BPF_F_RDONLY : 0 });
+  }
+
+  /** Whether the kernel opens an id. Asked of tens of thousands: nothing is made anew for each. */
+  exists(kind: ObjectKind, id: number): boolean {
+    this.#probeView.setUint32(attrs.id.offsets.id, id, this.little);
+    this.#probeView.setUint32(attrs.id.offsets.open_flags, kind === 'map' ? BPF_F_RDONLY : 0, this.little);
+    const descriptor = this.sys.bpf(COMMANDS[kind].open, this.#probe);
+    if (descriptor >= 0) this.sys.close(descriptor);
+    return descriptor >= 0;
   }
 
   /** What `use` makes of the object, or the errno of opening it as a negative number. The descriptor is closed again. */

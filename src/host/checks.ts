@@ -43,42 +43,37 @@ function identity({ check, object, id, tag, evidence }: Claim): string {
   return check === 'F' ? evidence : `${check} ${object} ${id ?? ''} ${tag ?? ''}`;
 }
 
-/** Ids that were in use are near the highest; older programs are near the lowest. 0.9 us each. */
-const PROBE_EACH_END = 50_000;
+/** How many ids are tried at either end: what is hidden is new, or as old as the machine. About 1 us each. */
+const PROBE_EACH_END: Readonly<Record<Kind, number>> = { program: 50_000, map: 5_000, link: 5_000 };
 /** Beyond the highest that is listed. */
 const PROBE_BEYOND = 256;
 
 function probeAll(bpf: Bpf, { listed }: Look): Probed {
   const probe = (kind: Kind) => {
-    const top = Math.max(0, ...last(listed[kind])) + PROBE_BEYOND;
+    const top = highest(listed[kind]) + PROBE_BEYOND;
     const found: number[] = [];
     for (let id = 1; id <= top; id++) {
-      if (id === PROBE_EACH_END) id = Math.max(id, top - PROBE_EACH_END);
-      if (!listed[kind].has(id) && exists(bpf, kind, id)) found.push(id);
+      if (id === PROBE_EACH_END[kind]) id = Math.max(id, top - PROBE_EACH_END[kind]);
+      if (!listed[kind].has(id) && bpf.exists(kind, id)) found.push(id);
     }
     return found;
   };
   return { program: probe('program'), map: probe('map'), link: probe('link') };
 }
 
-/** Ids are listed in ascending order, at the beginning and again at the end. */
-function last(ids: ReadonlySet<number>): number[] {
+function highest(ids: ReadonlySet<number>): number {
   let highest = 0;
   for (const id of ids) if (id > highest) highest = id;
-  return [highest];
+  return highest;
 }
 
 function probeSuspects(bpf: Bpf, claims: readonly Claim[]): Probed {
   const probe = (kind: Kind) => [
     ...new Set(
-      claims.flatMap(({ object, id }) => (object === kind && id !== undefined && exists(bpf, kind, id) ? [id] : [])),
+      claims.flatMap(({ object, id }) => (object === kind && id !== undefined && bpf.exists(kind, id) ? [id] : [])),
     ),
   ];
   return { program: probe('program'), map: probe('map'), link: probe('link') };
-}
-
-function exists(bpf: Bpf, kind: Kind, id: number): boolean {
-  return typeof bpf.withObject(kind, id, () => true) === 'boolean';
 }
 
 /** Milliseconds between lists while waiting, and how many of the lists come with the symbols. */
