@@ -31,4 +31,4 @@ export type { ExplainedProgram, LiveReport, LiveSummary } from './scan/live-repo
 export type { ScanOptions } from './scan/scan.ts';
 export { scan } from './scan/scan.ts';
 export type { FilePath } from './source/path.ts';
-export type { FileSource, Source, StdinSource } from './source/source.ts';
+export type { FileSource, ProcessSource, Region, Source, StdinSource } from './source/source.ts';

@@ -4,7 +4,7 @@ import type { CarvedObject } from '../scan/events.ts';
 import type { Palette } from './colors.ts';
 import { type Cell, flow } from './columns.ts';
 import { renderContents } from './contents.ts';
-import { escapeName, escapeText } from './escape.ts';
+import { escapeName, escapePath, escapeText } from './escape.ts';
 import { renderObjectDiagnostics } from './problems.ts';
 import type { Style } from './style.ts';
 import { formatBytes } from './units.ts';
@@ -35,6 +35,8 @@ export interface ObjectPlace {
   readonly number: number;
   /** Whether the same bytes stand in the report already, with all that is to be said of them. */
   readonly isRepeat: boolean;
+  /** Where a file has the same bytes, for an object in memory. */
+  readonly onDisk?: string | undefined;
   readonly columns: ObjectColumns;
   readonly style: Style;
   readonly colors: Palette;
@@ -54,7 +56,8 @@ export function renderObject(object: CarvedObject, place: ObjectPlace): string {
   );
 }
 
-function renderRow(object: CarvedObject, { number, isRepeat, columns, style, colors }: ObjectPlace): string {
+function renderRow(object: CarvedObject, place: ObjectPlace): string {
+  const { number, isRepeat, onDisk, columns, style, colors } = place;
   const label = isRepeat ? ' '.repeat(columns.number) : colors.dim(`#${number}`.padStart(columns.number));
   const offset = formatOffset(object).padStart(columns.offset);
   const size = formatSize(object, style).padStart(columns.size);
@@ -62,6 +65,7 @@ function renderRow(object: CarvedObject, { number, isRepeat, columns, style, col
   const row = [label, offset, size, colors.cyan(hash)];
   const used = columns.indent + columns.offset + columns.size + hash.length + 2 * GAP.length;
   const facts = listFacts(object, isRepeat ? number : undefined, colors);
+  if (onDisk !== undefined) facts.push({ text: onDisk, paint: colors.dim });
   return `${GAP}${row.join(GAP)}${flow(facts, { used, indent: columns.indent, gap: GAP.length, width: style.width })}\n`;
 }
 
@@ -78,7 +82,12 @@ function listFacts(object: CarvedObject, sameAs: number | undefined, { dim, yell
   return facts;
 }
 
-function placeWithin({ within, offset, size, source }: CarvedObject): string | undefined {
+function placeWithin({ within, offset, address, region, size, source }: CarvedObject): string | undefined {
+  if (region !== undefined) {
+    const { path = 'anonymous memory', pathBase64, permissions } = region;
+    const at = offset === undefined ? '' : `at ${address} `;
+    return `${at}in ${escapePath({ path, ...(pathBase64 !== undefined && { pathBase64 }) })} ${permissions}`;
+  }
   if (within?.section !== undefined) return `in ${escapeName(within.section)}`;
   return offset === 0 && source.kind !== 'process' && size === source.size ? 'the whole file' : undefined;
 }
