@@ -13,7 +13,7 @@ import { Externs } from './externs.ts';
 import { checkIntact } from './intact.ts';
 import type { Kernel } from './kernel.ts';
 import { isSubprogramCall, layOut, type Reference } from './layout.ts';
-import { Evidence, type LinkedCode, type Loader, refuse } from './loader.ts';
+import { Evidence, type LinkedCode, type Loader, problemOf, refuse, type Unlinkable } from './loader.ts';
 import { relocateData } from './relocate.ts';
 import { sanitise } from './sanitise.ts';
 
@@ -51,6 +51,7 @@ class AyaObject {
   readonly #release: AyaRelease;
   readonly #core: CoreCode;
   readonly #index: FunctionIndex;
+  readonly #problem: Unlinkable | undefined;
 
   constructor(object: BpfObject, kernel: Kernel, release: AyaRelease) {
     this.#object = object;
@@ -58,15 +59,18 @@ class AyaObject {
     this.#release = release;
     this.#core = coreCodeOf(object, kernel, AYA_RULES);
     this.#index = new FunctionIndex(object.functions);
+    this.#problem = problemOf(() => {
+      checkIntact(object);
+      checkObject(object);
+      checkBtfExt(object);
+    });
   }
 
   link(program: BpfFunction): LinkedCode {
     const { elf, functions, maps, relocations } = this.#object;
     const { littleEndian: little } = elf;
     if (program.section === TEXT) throw refuse('a function in .text is no program');
-    checkIntact(this.#object);
-    checkObject(this.#object);
-    checkBtfExt(this.#object);
+    if (this.#problem) throw this.#problem;
     const evidence = new Evidence();
     const bySlot = functions.map(() => new Map<number, number>());
     relocations.forEach((own, index) => {
@@ -98,7 +102,7 @@ class AyaObject {
   ): Reference | undefined {
     const target = place === undefined ? undefined : this.#object.relocations[home.index]?.[place]?.target;
     if (isSubprogramCall(slots, slot)) {
-      if (target?.kind === 'call') return { callee: this.#function(target.function), via: 'call' };
+      if (target?.kind === 'call') return { callee: this.#function(home, slots, slot, place), via: 'call' };
       if (target?.kind === 'extern' && this.#release.resolvesKsyms) return undefined;
       if (target !== undefined)
         throw refuse(`slot ${slot} of ${JSON.stringify(home.name)} calls no function of the object`);
@@ -108,13 +112,18 @@ class AyaObject {
       return { callee, via: 'call' };
     }
     return target?.kind === 'function' && slots.opcode(slot) === OPCODE.LD_IMM64
-      ? { callee: this.#function(target.function), via: 'address' }
+      ? { callee: this.#function(home, slots, slot, place), via: 'address' }
       : undefined;
   }
 
-  #function(place: number): BpfFunction {
-    const found = this.#object.functions[place];
-    if (found === undefined) throw refuse(`there is no function ${place}`);
+  /** Functions are known by the address where they begin. */
+  #function(home: BpfFunction, slots: InstructionSlots, slot: number, place = 0): BpfFunction {
+    const relocation = this.#object.relocations[home.index]?.[place];
+    const symbol = this.#object.elf.symbols[relocation?.symbol ?? 0];
+    const imm = slots.imm(slot);
+    const offset = (symbol?.value ?? 0) + (relocation?.target.kind === 'call' ? (imm + 1) * SLOT_SIZE : imm);
+    const found = this.#index.containing(symbol?.section ?? 0, offset);
+    if (found?.offset !== offset) throw refuse(`slot ${slot} of ${JSON.stringify(home.name)} refers to no function`);
     return found;
   }
 

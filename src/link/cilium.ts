@@ -16,7 +16,7 @@ import { Externs } from './externs.ts';
 import { checkIntact } from './intact.ts';
 import type { Kernel } from './kernel.ts';
 import { assemble, checkLimits, type Placed, type Stream } from './layout.ts';
-import { Evidence, type LinkedCode, type Loader, type MapReference, refuse, Unlinkable } from './loader.ts';
+import { Evidence, type LinkedCode, type Loader, type MapReference, problemOf, refuse, Unlinkable } from './loader.ts';
 import { sanitise } from './sanitise.ts';
 
 export const CILIUM: readonly Loader[] = CILIUM_RELEASES.map((release) => ({
@@ -46,6 +46,7 @@ class CiliumObject {
   readonly #kernel: Kernel;
   readonly #release: CiliumRelease;
   readonly #index: FunctionIndex;
+  readonly #problem: Unlinkable | undefined;
   readonly #references = new Map<number, readonly FunctionReference[]>();
   #records: ReadonlyMap<number, readonly PlacedRecord[]> | undefined;
 
@@ -54,13 +55,16 @@ class CiliumObject {
     this.#kernel = kernel;
     this.#release = release;
     this.#index = new FunctionIndex(object.functions);
+    this.#problem = problemOf(() => {
+      checkIntact(object);
+      checkFunctions(object);
+      checkBtfExt(object);
+    });
   }
 
   link(program: BpfFunction): LinkedCode {
     if (program.section === TEXT) throw refuse('a function in .text is no program');
-    checkIntact(this.#object);
-    checkFunctions(this.#object);
-    checkBtfExt(this.#object);
+    if (this.#problem) throw this.#problem;
     const evidence = new Evidence();
     const { littleEndian: little } = this.#object.elf;
     const stream = this.#layOut(program);

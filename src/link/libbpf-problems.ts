@@ -1,29 +1,27 @@
 // What makes libbpf refuse an object as a whole, by release.
+import type { ElfFile } from '../elf/file.ts';
 import { STB, STT } from '../elf/names.ts';
 import { CALL, OPCODE } from '../insn/opcodes.ts';
-import { SLOT_SIZE } from '../insn/slots.ts';
+import { InstructionSlots, SLOT_SIZE } from '../insn/slots.ts';
 import type { BpfObject } from '../object/open.ts';
 import { isCode } from '../object/programs.ts';
+import type { BpfRelocation } from '../object/relocations.ts';
 import { checkBtfExt } from './core.ts';
 import { checkIntact } from './intact.ts';
 import type { LibbpfRelease } from './libbpf-releases.ts';
-import { refuse, Unlinkable } from './loader.ts';
+import { problemOf, refuse, type Unlinkable } from './loader.ts';
 
 const TEXT = '.text';
 
 /** What makes libbpf refuse the object as a whole, or what we know to be missing from it. */
 export function findProblem(object: BpfObject, release: LibbpfRelease): Unlinkable | undefined {
-  try {
+  return problemOf(() => {
     checkIntact(object);
     checkMaps(object, release);
     checkFunctions(object, release);
     checkRelocations(object, release);
     checkBtfExt(object);
-    return undefined;
-  } catch (error) {
-    if (error instanceof Unlinkable) return error;
-    throw error;
-  }
+  });
 }
 
 function checkMaps({ elf, maps }: BpfObject, release: LibbpfRelease): void {
@@ -56,39 +54,52 @@ function checkFunctions({ elf, functions }: BpfObject, release: LibbpfRelease): 
 }
 
 function checkRelocations({ elf, functions, relocations }: BpfObject, release: LibbpfRelease): void {
-  for (const [index, own] of relocations.entries()) {
-    const name = JSON.stringify(functions[index]?.name ?? '');
+  for (const home of functions) {
+    const slots = new InstructionSlots(home.code, elf.littleEndian);
     let last = -1;
-    for (const { instruction, target, symbol, name: symbolName } of own) {
-      const where = `slot ${instruction} of ${name}`;
-      if (instruction === last) throw refuse(`${where} has two relocations`);
-      last = instruction;
-      if (target.kind === 'unknown')
-        throw refuse(`${where} refers to ${JSON.stringify(symbolName)}, which is nothing libbpf knows`);
-      const code = functions[index]?.code ?? new Uint8Array(0);
-      checkOpcode(code, elf.littleEndian, instruction, target.kind, where);
-      const definition = elf.symbols[symbol];
-      if (target.kind === 'function' || target.kind === 'call') {
-        if (elf.sections[definition?.section ?? 0]?.name !== TEXT)
-          throw refuse(`${where} refers to code outside .text`);
-        if ((definition?.value ?? 0) % SLOT_SIZE !== 0) throw refuse(`${where} refers to the middle of an instruction`);
-      }
-      if (target.kind !== 'function') continue;
-      if (!release.functionAddresses) throw refuse('libbpf before 0.4 knows no function addresses');
-      const isSection = definition?.type === STT.SECTION && definition.binding === STB.LOCAL;
-      const isGlobal = definition?.type === STT.FUNC && definition.binding === STB.GLOBAL;
-      if (!isSection && !isGlobal)
-        throw refuse(`${where} has the address of ${JSON.stringify(symbolName)}, which is not global`);
+    for (const relocation of relocations[home.index] ?? []) {
+      const where = `slot ${relocation.instruction} of ${JSON.stringify(home.name)}`;
+      if (relocation.instruction === last) throw refuse(`${where} has two relocations`);
+      last = relocation.instruction;
+      checkInstruction(slots, relocation, where);
+      checkTarget(elf, slots, relocation, where);
+      if (relocation.target.kind === 'function') checkAddress(elf, relocation, where, release);
     }
   }
 }
 
-function checkOpcode(code: Uint8Array, little: boolean, slot: number, kind: string, where: string): void {
-  const opcode = code[slot * SLOT_SIZE];
-  const registers = code[slot * SLOT_SIZE + 1] ?? 0;
-  if (opcode !== OPCODE.CALL && opcode !== OPCODE.LD_IMM64)
-    throw refuse(`${where} has a relocation, but no place for one`);
-  if (opcode === OPCODE.LD_IMM64 && (slot + 2) * SLOT_SIZE > code.length) throw refuse(`${where} is cut in half`);
-  const src = little ? registers >> 4 : registers & 0x0f;
-  if (kind === 'call' && src !== CALL.SUBPROGRAM) throw refuse(`${where} calls a subprogram as if it were a helper`);
+function checkInstruction(slots: InstructionSlots, { instruction, target }: BpfRelocation, where: string): void {
+  const opcode = slots.opcode(instruction);
+  const isCall = opcode === OPCODE.CALL;
+  if (!isCall && opcode !== OPCODE.LD_IMM64) throw refuse(`${where} has a relocation, but no place for one`);
+  if (!isCall && instruction + 1 >= slots.count) throw refuse(`${where} is cut in half`);
+  if (isCall && target.kind === 'call' && slots.src(instruction) !== CALL.SUBPROGRAM) {
+    throw refuse(`${where} calls a subprogram as if it were a helper`);
+  }
+}
+
+function checkTarget(elf: ElfFile, slots: InstructionSlots, relocation: BpfRelocation, where: string): void {
+  const { target, instruction } = relocation;
+  if (target.kind === 'unknown') {
+    throw refuse(`${where} refers to ${JSON.stringify(relocation.name)}, which is nothing libbpf knows`);
+  }
+  if (target.kind !== 'function' && target.kind !== 'call') return;
+  const symbol = elf.symbols[relocation.symbol];
+  if (elf.sections[symbol?.section ?? 0]?.name !== TEXT) throw refuse(`${where} refers to code outside .text`);
+  // A call counts in instructions, an address in bytes.
+  const offset = (symbol?.value ?? 0) + (target.kind === 'function' ? slots.imm(instruction) : 0);
+  if (offset % SLOT_SIZE !== 0) throw refuse(`${where} refers to the middle of an instruction`);
+}
+
+function checkAddress(
+  elf: ElfFile,
+  { symbol: index, name }: BpfRelocation,
+  where: string,
+  release: LibbpfRelease,
+): void {
+  if (!release.functionAddresses) throw refuse('libbpf before 0.4 knows no function addresses');
+  const symbol = elf.symbols[index];
+  const isSection = symbol?.type === STT.SECTION && symbol.binding === STB.LOCAL;
+  const isGlobal = symbol?.type === STT.FUNC && symbol.binding === STB.GLOBAL;
+  if (!isSection && !isGlobal) throw refuse(`${where} has the address of ${JSON.stringify(name)}, which is not global`);
 }

@@ -70,6 +70,17 @@ export function refuse(reason: string): Unlinkable {
   return new Unlinkable('refused', reason);
 }
 
+/** What `check` refuses, for checks that hold for a whole object. */
+export function problemOf(check: () => void): Unlinkable | undefined {
+  try {
+    check();
+    return undefined;
+  } catch (error) {
+    if (error instanceof Unlinkable) return error;
+    throw error;
+  }
+}
+
 /** The program as this loader hands it over, or why it does not. */
 export function link(run: Link, program: BpfFunction): LinkedCode | NotLinked {
   try {

@@ -14,7 +14,7 @@ import {
   type Obstacle,
 } from './loader.ts';
 import { describeLoaders, LOADERS } from './loaders.ts';
-import { type CodeTags, type TagAlgorithm, tagAlgorithms, tagCode } from './tag.ts';
+import { type CodeTags, normaliseCode, type TagAlgorithm, tagAlgorithms, tagCode } from './tag.ts';
 import { mapSubsets, withoutMaps } from './variants.ts';
 
 /** `exact`: of the object alone; `exact@btf`: and of the kernel's types; `exact@boot`: and of addresses of one boot. */
@@ -59,7 +59,7 @@ export interface ProgramTags {
 }
 
 /** Slots put together for one object, over all loaders: enough for the largest real ones a hundred times over. */
-const WORK_BUDGET = 1 << 26;
+const WORK_BUDGET = 1 << 25;
 
 /** For every program of the object, in its order. Never throws for bad input: what stands in the way is in the result. */
 export function predictTags(object: BpfObject, target: Target): ProgramTags[] {
@@ -113,6 +113,7 @@ function describeResult(result: LinkedCode | NotLinked): Pick<ProgramTags, 'stat
 
 interface Outcome {
   readonly linked: LinkedCode;
+  readonly hashed: Uint8Array;
   readonly tags: CodeTags;
   readonly loaders: Loader[];
 }
@@ -142,12 +143,19 @@ function mergeOutcomes(attempts: readonly Attempt[]): Outcome[] {
   const outcomes: Outcome[] = [];
   for (const { loaders, result } of attempts) {
     if (!('code' in result)) continue;
-    const tags = tagCode(result.code, result.little);
-    const same = outcomes.find((each) => each.tags.sha256 === tags.sha256 && stateOf(each.linked) === stateOf(result));
+    const hashed = normaliseCode(result.code, result.little);
+    const same = outcomes.find((each) => stateOf(each.linked) === stateOf(result) && areEqual(each.hashed, hashed));
     if (same) same.loaders.push(...loaders);
-    else outcomes.push({ linked: result, tags, loaders: [...loaders] });
+    else outcomes.push({ linked: result, hashed, tags: tagCode(hashed, result.little), loaders: [...loaders] });
   }
   return outcomes;
+}
+
+/** Loaders mostly agree, and comparing is cheaper than hashing. */
+function areEqual(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  const [left, right] = [a, b].map(({ buffer, byteOffset, length }) => new Uint32Array(buffer, byteOffset, length / 4));
+  return left?.every((word, index) => word === right?.[index]) ?? false;
 }
 
 function mergeRefusals(attempts: readonly Attempt[]): Refusal[] {
