@@ -42,8 +42,8 @@ function explain(live: LiveProgram, matches: readonly Match[], namesakes: readon
   return { otherOrigins: [], identicalTo, nearMisses: nearMisses.slice(0, KEPT) };
 }
 
-function isNamed(live: LiveProgram, name: string): boolean {
-  return sameName(live, { name, instructions: 0, subprograms: [] });
+function isNamed(live: LiveProgram, name: string | undefined): boolean {
+  return name !== undefined && sameName(live, { name, instructions: 0, subprograms: [] });
 }
 
 function indexByTag(found: readonly CodeSource[]): ReadonlyMap<string, Match[]> {
@@ -68,8 +68,11 @@ interface Namesake {
 
 function indexByName(found: readonly CodeSource[]): ReadonlyMap<string, Namesake[]> {
   const index = new Map<string, Namesake[]>();
-  for (const place of found)
-    for (const program of place.programs) append(index, nameKey(program.name), { place, program });
+  for (const place of found) {
+    for (const program of place.programs) {
+      if (program.name !== undefined) append(index, nameKey(program.name), { place, program });
+    }
+  }
   return index;
 }
 
@@ -81,7 +84,7 @@ function nameKey(name: string): string {
 function nearMiss({ place, program }: Namesake): NearMiss {
   return {
     object: placeOf(place),
-    program: program.name,
+    program: program.name ?? '',
     ...(program.section !== undefined && { section: program.section }),
     reason:
       program.tags === undefined

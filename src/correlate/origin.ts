@@ -12,11 +12,18 @@ export interface CodePlace {
   readonly offset?: number;
   readonly address?: string;
   readonly region?: Region;
+  /** Bytes, of an instruction array. */
+  readonly size?: number;
+  /** Ids of the maps whose descriptors the instructions hold, as the process has them open. */
+  readonly mapIds?: readonly number[];
+  /** The first two slots were overwritten when the array was freed, and were put back for the proof. */
+  readonly repaired?: true;
 }
 
 /** A program found there, with every tag it may have. */
 export interface FoundProgram {
-  readonly name: string;
+  /** Absent where there are only instructions. */
+  readonly name?: string;
   readonly section?: string;
   readonly type?: string | number;
   /** Slots of the program itself. */
@@ -28,8 +35,9 @@ export interface FoundProgram {
 export interface FoundTag {
   readonly tag: string;
   readonly algorithm: TagAlgorithm;
-  readonly loader: string;
-  readonly loaders: readonly string[];
+  /** Absent where the instructions are those that were loaded, whoever did it. */
+  readonly loader?: string;
+  readonly loaders?: readonly string[];
   readonly exact: boolean;
   readonly assumptions: readonly string[];
 }
@@ -41,8 +49,8 @@ export interface Origin {
   readonly evidence: 'tag';
   readonly algorithm: TagAlgorithm;
   /** The commonest loader that makes this tag of this code. */
-  readonly loader: string;
-  readonly loaders: readonly string[];
+  readonly loader?: string;
+  readonly loaders?: readonly string[];
   /** What had to be assumed of the application, such as maps that it does not create. */
   readonly assumptions?: readonly string[];
   /**
@@ -51,7 +59,9 @@ export interface Origin {
    */
   readonly relation: 'origin' | 'identical';
   readonly object: CodePlace;
-  readonly program: string;
+  /** Whether the maps that the instructions hold are the program's: of an instruction array with maps. */
+  readonly mapsAgree?: boolean;
+  readonly program?: string;
   readonly section?: string;
 }
 
@@ -71,17 +81,27 @@ const KERNEL_NAME = 15;
 export function originsOf(live: LiveProgram, matches: readonly Match[]): Origin[] {
   const ranked = matches.map((match) => ({ match, rank: rankOf(live, match) }));
   ranked.sort((a, b) => compareRanks(a.rank, b.rank));
-  return ranked.map(({ match }) => originOf(match));
+  return ranked.map(({ match }) => originOf(live, match));
 }
 
 /** Whether two programs bear the same name, as far as the kernel keeps names. */
 export function sameName(live: LiveProgram, found: FoundProgram): boolean {
   const name = live.name ?? '';
-  return name !== '' && (name === found.name || (name.length >= KERNEL_NAME && found.name.startsWith(name)));
+  return name !== '' && (name === found.name || (name.length >= KERNEL_NAME && (found.name ?? '').startsWith(name)));
 }
 
 /** The place alone, without what else its record holds. */
-export function placeOf({ kind, sha256, source, offset, address, region }: CodePlace): CodePlace {
+export function placeOf({
+  kind,
+  sha256,
+  source,
+  offset,
+  address,
+  region,
+  size,
+  mapIds,
+  repaired,
+}: CodePlace): CodePlace {
   return {
     kind,
     sha256,
@@ -89,19 +109,23 @@ export function placeOf({ kind, sha256, source, offset, address, region }: CodeP
     ...(offset !== undefined && { offset }),
     ...(address !== undefined && { address }),
     ...(region !== undefined && { region }),
+    ...(kind === 'instructions' && size !== undefined && { size }),
+    ...(mapIds !== undefined && { mapIds }),
+    ...(repaired && { repaired }),
   };
 }
 
-function originOf({ place, program, tag }: Match): Origin {
+function originOf(live: LiveProgram, { place, program, tag }: Match): Origin {
   return {
     evidence: 'tag',
     algorithm: tag.algorithm,
-    loader: tag.loader,
-    loaders: tag.loaders,
+    ...(tag.loader !== undefined && { loader: tag.loader }),
+    ...(tag.loaders !== undefined && { loaders: tag.loaders }),
     ...(!tag.exact && { assumptions: tag.assumptions }),
     relation: isShort(program) ? 'identical' : 'origin',
     object: placeOf(place),
-    program: program.name,
+    ...(place.mapIds && { mapsAgree: place.mapIds.every((id) => live.mapIds.includes(id)) }),
+    ...(program.name !== undefined && { program: program.name }),
     ...(program.section !== undefined && { section: program.section }),
   };
 }
@@ -120,12 +144,13 @@ function rankOf(live: LiveProgram, { place, program, tag }: Match): (number | st
     live.type === undefined || live.type === program.type ? 0 : 1,
     isHeld(live, place.source) ? 0 : 1,
     tag.exact ? 0 : 1,
+    place.repaired ? 1 : 0,
     place.source.kind === 'file' ? 0 : 1,
     place.source.kind === 'file' ? place.source.path : '',
     place.source.kind === 'process' ? place.source.pid : 0,
     place.offset ?? 0,
     place.address ?? '',
-    program.name,
+    program.name ?? '',
   ];
 }
 

@@ -1,17 +1,21 @@
 // The programs of the running kernel, each with the place its code comes from: the host's views, a search of whoever holds
 // the programs, and the join of both.
 import { hostname, release } from 'node:os';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { correlate, type Explanation } from '../correlate/correlate.ts';
+import type { FreedProgram } from '../correlate/freed.ts';
 import type { CodeSource } from '../correlate/origin.ts';
 import type { Diagnostic } from '../diagnostics.ts';
 import { readCapture } from '../host/capture.ts';
 import { groupPrograms } from '../host/groups.ts';
-import { readHost } from '../host/host.ts';
+import { readHost, readInstructions } from '../host/host.ts';
 import type { HostSnapshot, LiveProgram, View } from '../host/records.ts';
 import { type FilePath, nameOf } from '../source/path.ts';
+import { listProcesses } from '../source/process.ts';
 import type { CarvedObject } from './events.ts';
 import { holderFiles } from './holder-files.ts';
 import { type ExplainedProgram, explained, type LiveReport } from './live-report.ts';
+import { MemoryCodeSearch } from './memory-code.ts';
 import { type ScanOptions, scan, startEvent } from './scan.ts';
 
 export interface LiveOptions {
@@ -112,10 +116,43 @@ class OriginSearch {
     if (!searchOrigins || programs.length === 0) return correlate(programs, []);
     await this.search('files', [...match, ...holderFiles(holdersOf(programs))], {});
     const byFiles = correlate(programs, this.found);
-    const left = programs.filter((_, index) => byFiles[index]?.origin === undefined);
-    if (!searchMemory || left.length === 0 || this.options.signal?.aborted) return byFiles;
+    const left = unexplained(programs, byFiles);
+    if (!searchMemory || left.length === 0 || this.aborted) return byFiles;
     await this.search('memory', [], { pids: holdersOf(left) });
+    const byObjects = correlate(programs, this.found);
+    if (this.options.capture !== undefined) return byObjects;
+    await this.searchInstructions(unexplained(programs, byObjects));
     return correlate(programs, this.found);
+  }
+
+  private get aborted(): boolean {
+    return this.options.signal?.aborted ?? false;
+  }
+
+  /** Code that is in no object: instruction arrays, in the memory of whoever holds the programs, then in all there is. */
+  private async searchInstructions(programs: readonly LiveProgram[]): Promise<void> {
+    if (programs.length === 0) return;
+    const search = new MemoryCodeSearch();
+    const wanted = new Map(programs.map((program) => [program.tag, program]));
+    const holders = holdersOf(programs);
+    const others = listProcesses().filter((pid) => pid !== process.pid && !holders.includes(pid));
+    const deadline = Date.now() + INSTRUCTION_SEARCH_MS;
+    for (const [done, pid] of [...holders, ...others].entries()) {
+      if (wanted.size === 0 || this.aborted) return;
+      if (Date.now() > deadline) {
+        this.diagnostics.push(outOfTime(holders.length + others.length - done, wanted.size));
+        return;
+      }
+      // Start repair tries many first instructions: worth it where the program was loaded, not everywhere.
+      const freed = holders.includes(pid) ? [...wanted.values()].flatMap(freedProgram) : [];
+      const { places, limited } = search.search(pid, { tags: new Set(wanted.keys()), freed });
+      if (limited) this.diagnostics.push(limitReached(pid));
+      this.found.push(...places);
+      for (const tag of places.flatMap(tagsOf)) wanted.delete(tag);
+      this.sources++;
+      this.options.onProgress?.({ stage: 'memory', sources: this.sources, bytes: 0 });
+      await nextTurn();
+    }
   }
 
   private isNamed({ where }: Diagnostic): boolean {
@@ -153,6 +190,33 @@ class OriginSearch {
       }
     }
   }
+}
+
+/** Milliseconds that the search for instruction arrays may take. */
+const INSTRUCTION_SEARCH_MS = 10_000;
+
+function unexplained(programs: readonly LiveProgram[], explanations: readonly Explanation[]): LiveProgram[] {
+  return programs.filter((_, index) => explanations[index]?.origin === undefined);
+}
+
+function freedProgram({ id, tag }: LiveProgram): FreedProgram[] {
+  const xlated = id === undefined ? 'no id' : readInstructions(id);
+  return typeof xlated === 'string' ? [] : [{ tag, xlated }];
+}
+
+/** A few instructions that many share explain nothing: the search for the program's own goes on. */
+function tagsOf({ programs }: CodeSource): string[] {
+  return programs.flatMap(({ tags = [], instructions }) => (instructions > 3 ? tags.map(({ tag }) => tag) : []));
+}
+
+function outOfTime(processes: number, programs: number): Diagnostic {
+  const message = `${processes} processes were not searched for the instructions of ${programs} programs: out of time`;
+  return { severity: 'warning', code: 'time-limit', where: 'process memory', message };
+}
+
+function limitReached(pid: number): Diagnostic {
+  const message = 'its memory is full of what looks like instructions: not all of it was examined';
+  return { severity: 'warning', code: 'work-limit', where: `pid:${pid}`, message };
 }
 
 /** A holder may be gone by now, and what it mapped with it: that ends nothing. */

@@ -1,0 +1,115 @@
+// Instruction arrays in the memory of a process that have the tag of a live program: the code of what was never an object.
+// Only what a tag proves is given.
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { endianness } from 'node:os';
+import { type ByteRange, intersect } from '../bytes/range.ts';
+import type { Reader } from '../bytes/reader.ts';
+import { AnchorList } from '../carve/anchors.ts';
+import { Finder } from '../carve/search.ts';
+import { type FreedProgram, searchFreed } from '../correlate/freed.ts';
+import type { CodeSource } from '../correlate/origin.ts';
+import { newTagBudget, type ProvenArray, searchTags } from '../correlate/tag-search.ts';
+import { hex } from '../diagnostics.ts';
+import { isErrno } from '../source/errno.ts';
+import { regionOf } from '../source/maps.ts';
+import { OpenProcess, openProcess } from '../source/process.ts';
+import { ProcessMemory } from '../source/process-memory.ts';
+import { libc } from '../sys/libc.ts';
+
+export interface MemoryCode {
+  readonly places: readonly CodeSource[];
+  /** A limit of work was reached: there may be more. */
+  readonly limited: boolean;
+}
+
+/** What to look for: tags, and for arrays that were freed what the kernel shows of the programs. */
+export interface WantedCode {
+  readonly tags: ReadonlySet<string>;
+  readonly freed: readonly FreedProgram[];
+}
+
+const ALIGNMENT = 8;
+const LITTLE = endianness() === 'LE';
+
+export class MemoryCodeSearch {
+  private readonly finder = new Finder();
+
+  /** Looks through the pages that process `pid` may write; nothing when it is gone or out of reach. */
+  search(pid: number, wanted: WantedCode): MemoryCode {
+    const process = openProcess(pid);
+    if (!(process instanceof OpenProcess)) return { places: [], limited: false };
+    const memory = new ProcessMemory(process, libc());
+    try {
+      return this.searchMemory(process, memory, wanted);
+    } finally {
+      memory.close();
+      process.close();
+    }
+  }
+
+  private searchMemory(process: OpenProcess, memory: ProcessMemory, { tags, freed }: WantedCode): MemoryCode {
+    const exits = this.exits(memory);
+    const budget = newTagBudget();
+    const options = { little: LITTLE, budget };
+    const arrays: ProvenArray[] = [];
+    // Within a span every address can be read, so that blocks of it can be kept.
+    for (const span of memory.spans) {
+      const anchors = exits.filter((exit) => exit >= span.from && exit < span.to).map((exit) => exit - span.from);
+      if (anchors.length === 0) continue;
+      const reader: Reader = { readInto: (target, at) => memory.readInto(target, span.from + at) };
+      const found = [...searchTags(reader, anchors, tags, options).arrays];
+      const missing = freed.filter(({ tag }) => !found.some((array) => array.tag === tag));
+      if (missing.length > 0) found.push(...searchFreed(reader, anchors, missing, options).arrays);
+      arrays.push(...found.map((array) => ({ ...array, offset: span.from + array.offset })));
+    }
+    const places = arrays.map((array) => placeOf(process, memory, array));
+    return process.changed() ? { places: [], limited: false } : { places, limited: budget.limited };
+  }
+
+  /** Compilers and allocators align instructions: other places are coincidence. */
+  private exits(memory: ProcessMemory): number[] {
+    const anchors = new AnchorList();
+    for (const range of intersect(memory.pages, writable(memory))) this.finder.search(memory, range, anchors);
+    return anchors.exits.filter((exit) => exit % ALIGNMENT === 0);
+  }
+}
+
+function writable({ mappings }: ProcessMemory): ByteRange[] {
+  return mappings
+    .filter(({ mapping }) => mapping.permissions[1] === 'w')
+    .map(({ mapping }) => ({ from: mapping.start, to: mapping.end }));
+}
+
+function placeOf(process: OpenProcess, memory: ProcessMemory, array: ProvenArray): CodeSource {
+  const backed = memory.mappingAt(array.offset);
+  const mapIds = array.mapFds.flatMap((fd) => mapIdOf(process.source.pid, fd));
+  return {
+    kind: 'instructions',
+    sha256: createHash('sha256').update(array.code).digest('hex'),
+    source: process.source,
+    address: hex(array.offset),
+    ...(backed && { region: regionOf(backed.mapping) }),
+    size: array.code.length,
+    ...(mapIds.length > 0 && { mapIds }),
+    ...(array.repaired && { repaired: true as const }),
+    programs: [
+      {
+        instructions: array.slots,
+        subprograms: [],
+        tags: [{ tag: array.tag, algorithm: array.algorithm, exact: true, assumptions: [] }],
+      },
+    ],
+  };
+}
+
+/** The id of the map that a descriptor of the process is open for, if it still is. */
+function mapIdOf(pid: number, fd: number): number[] {
+  try {
+    const id = /^map_id:\t(\d+)$/m.exec(readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'latin1'))?.[1];
+    return id === undefined ? [] : [Number(id)];
+  } catch (error) {
+    if (!isErrno(error)) throw error;
+    return [];
+  }
+}
