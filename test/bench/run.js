@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { bigFile, hostileFiles } from './corpus.js';
 import { peakMemory, seconds, table } from './measure.js';
+import { allProcesses, hugeReservation, manyProcesses } from './processes.js';
 
 const threads = availableParallelism();
 const bpfcarve = (...args) => ['node', ['bin/bpfcarve.js', ...args]];
@@ -27,6 +28,12 @@ const benchmarks = {
       return [name, `${(bytes / Math.min(...times) / 1e9).toFixed(1)} GB/s`, `${Math.min(...times).toFixed(2)} s`];
     });
     table([['worst-case bytes', 'rate', 'wall, start-up included'], ...rows]);
+  },
+  processes: async () => {
+    if (process.geteuid() !== 0) return console.log('processes: skipped, needs root');
+    await manyProcesses();
+    await hugeReservation();
+    allProcesses();
   },
   start: () => {
     const rows = [
@@ -64,5 +71,5 @@ function median(values) {
 const wanted = process.argv.slice(2);
 for (const name of wanted.length > 0 ? wanted : Object.keys(benchmarks)) {
   if (!(name in benchmarks)) throw new Error(`no benchmark "${name}": ${Object.keys(benchmarks).join(', ')}`);
-  benchmarks[name]();
+  await benchmarks[name]();
 }
