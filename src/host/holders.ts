@@ -62,7 +62,7 @@ export async function readHolders(options: HolderOptions): Promise<HoldersView> 
   }
   const reasons = [
     visited < pids.length && `stopped after ${budget} ms with ${visited} of ${pids.length} processes seen`,
-    walk.denied > 0 && `the descriptors of ${walk.denied} of ${pids.length} processes may not be read`,
+    walk.denied > 0 && `the descriptors of ${walk.denied} of ${pids.length} processes could not be read`,
     walk.perfDenied > 0 && `${walk.perfDenied} perf events may not be asked for their programs`,
     (namespaceOf(proc, 'self', 'pid') ?? INITIAL_PID_NAMESPACE) !== INITIAL_PID_NAMESPACE &&
       'this is not the initial pid namespace: processes outside are not seen',
@@ -84,7 +84,8 @@ function visitProcess(walk: Walk, pid: number): void {
     names = readdirSync(directory);
   } catch (error) {
     if (!isErrno(error)) throw error;
-    if (error.code === 'EACCES' || error.code === 'EPERM') walk.denied++;
+    // A process that ended meanwhile answers ENOENT or ESRCH.
+    if (error.code !== 'ENOENT' && error.code !== 'ESRCH') walk.denied++;
     return;
   }
   let process: Process | undefined;

@@ -29,26 +29,29 @@ export function merge(seen: Observations): Merged {
   const places = groupBy(placesWithoutLink(seen, links), ({ programId }) => programId);
   const held = heldObjects(seen);
   const pins = groupBy(seen.pins, ({ kind, id }) => `${kind} ${id}`);
-  const pinsOf = (kind: string, id: number | undefined) => (pins.get(`${kind} ${id}`) ?? []).map(({ path }) => path);
+  const pinsOf = (kind: string, record: { readonly id?: number; readonly pins: readonly string[] }) => [
+    ...new Set([...record.pins, ...(pins.get(`${kind} ${record.id}`) ?? []).map(({ path }) => path)]),
+  ];
   return {
     programs: seen.programs.map((program) => ({
       ...program,
-      holders: holdersOf(held.programs.get(program.id ?? -1)),
+      holders: holdersOf(program, held.programs.get(program.id ?? -1)),
       attachments: [
+        ...program.attachments,
         ...links.ofProgram(program.id),
         ...(places.get(program.id ?? -1) ?? []).map(({ attachment }) => attachment),
       ],
-      pins: pinsOf('program', program.id),
+      pins: pinsOf('program', program),
     })),
     maps: seen.maps.map((map) => ({
       ...map,
-      holders: holdersOf(held.maps.get(map.id)),
-      pins: pinsOf('map', map.id),
+      holders: holdersOf(map, held.maps.get(map.id)),
+      pins: pinsOf('map', map),
     })),
     links: links.all().map((link) => ({
       ...link,
-      holders: holdersOf(held.links.get(link.id)),
-      pins: pinsOf('link', link.id),
+      holders: holdersOf(link, held.links.get(link.id)),
+      pins: pinsOf('link', link),
     })),
   };
 }
@@ -187,13 +190,15 @@ function heldObjects({ held, attached, links }: Observations): HeldObjects {
 
 const VIA_ORDER: readonly HolderVia[] = ['prog-fd', 'link-fd', 'map-fd', 'perf-fd'];
 
-function holdersOf(holds: readonly Hold[] = []): Holder[] {
+/** Those that were seen, and those that only another tool told of. */
+function holdersOf(record: { readonly holders: readonly Holder[] }, holds: readonly Hold[] = []): Holder[] {
   const byPid = groupBy(holds, ({ process }) => process.pid);
-  return [...byPid.values()].flatMap((own) => {
+  const seen = [...byPid.values()].flatMap((own) => {
     const [first] = own;
     const used = new Set(own.map(({ via }) => via));
     return first === undefined ? [] : [{ ...first.process, via: VIA_ORDER.filter((via) => used.has(via)) }];
   });
+  return [...seen, ...record.holders.filter(({ pid }) => !byPid.has(pid))];
 }
 
 function groupBy<T, K>(items: readonly T[], keyOf: (item: T) => K): Map<K, T[]> {

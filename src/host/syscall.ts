@@ -2,6 +2,7 @@
 import { closeSync, readFileSync, readlinkSync } from 'node:fs';
 import { constants, endianness } from 'node:os';
 import { type Libc, libc, whyNoLibc } from '../sys/libc.ts';
+import { orAbsent } from './processes.ts';
 
 /**
  * The commands of bpf(2) that this program uses. Every one of them reads; none loads, attaches, pins or changes anything.
@@ -31,9 +32,9 @@ export interface Sys {
   bpf(command: BpfCommand, attr: Uint8Array): number;
   /** Where a buffer of `allocate` lies. The buffer must outlive the call that is given the address. */
   address(buffer: Uint8Array): bigint;
-  /** What /proc/self/fd/N names. */
+  /** What /proc/self/fd/N names; empty where /proc does not say. */
   link(descriptor: number): string;
-  /** The text of /proc/self/fdinfo/N. */
+  /** The text of /proc/self/fdinfo/N; empty where /proc does not say. */
   fdinfo(descriptor: number): string;
   close(descriptor: number): void;
 }
@@ -75,8 +76,8 @@ function bpfCalls(library: Libc, number: number): Sys {
     littleEndian: endianness() === 'LE',
     bpf: (command, attr) => settle(library, library.syscall(number, command, attr)),
     address: (buffer) => library.addressOf(buffer),
-    link: (descriptor) => readlinkSync(`/proc/self/fd/${descriptor}`),
-    fdinfo: (descriptor) => readFileSync(`/proc/self/fdinfo/${descriptor}`, 'utf8'),
+    link: (descriptor) => orAbsent(() => readlinkSync(`/proc/self/fd/${descriptor}`)) ?? '',
+    fdinfo: (descriptor) => orAbsent(() => readFileSync(`/proc/self/fdinfo/${descriptor}`, 'utf8')) ?? '',
     close: closeSync,
   };
 }

@@ -1,9 +1,8 @@
 // The room in a process of its own: as another user, below strace, in other namespaces.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { build } from 'esbuild';
 import type { HostSnapshot } from '../../src/host/records.ts';
 
@@ -31,13 +30,12 @@ export async function bundle(options: { readonly koffi: boolean }): Promise<{ pa
   return { path, remove: () => rmSync(directory, { recursive: true, force: true }) };
 }
 
-/** The package and those of its binaries: all are called after it. */
+/** The package and those of its binaries. */
 function copyKoffi(directory: string): void {
-  const manifest = createRequire(import.meta.url).resolve('koffi/package.json');
-  const modules = dirname(dirname(manifest));
-  mkdirSync(join(directory, 'node_modules'));
-  cpSync(dirname(manifest), join(directory, 'node_modules/koffi'), { recursive: true });
-  cpSync(join(modules, '@koromix'), join(directory, 'node_modules/@koromix'), { recursive: true });
+  const modules = new URL('../../node_modules/', import.meta.url).pathname;
+  for (const name of ['koffi', '@koromix']) {
+    cpSync(join(modules, name), join(directory, 'node_modules', name), { recursive: true });
+  }
 }
 
 /** Runs the copy; `wrapper` comes before node. */

@@ -1,14 +1,11 @@
 // The room on the running kernel: concealment, churn, places of attachment, descriptors, what strace sees, other users.
 import { spawn } from 'node:child_process';
-import { mkdirSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { liveTags, readHost, readInstructions } from '../../src/host/host.ts';
-import type { HostSnapshot, LiveProgram } from '../../src/host/records.ts';
+import type { HostSnapshot } from '../../src/host/records.ts';
 import { BPF, type Native, nativeSys, type Sys } from '../../src/host/syscall.ts';
-import { bundle, readText, runChild } from './child.ts';
-import { bpftool, has, hasTracefs, Machine, output, SAMPLES, title, UNABLE } from './machine.ts';
+import { has, hasTracefs, Machine, output, SAMPLES, title, UNABLE } from './machine.ts';
 
 describe.skipIf(UNABLE !== undefined)(title('the running kernel'), () => {
   let machine: Machine;
@@ -78,6 +75,15 @@ describe.skipIf(UNABLE !== undefined)(title('the running kernel'), () => {
     } finally {
       if (churn.pid !== undefined) process.kill(-churn.pid, 'SIGKILL');
     }
+  });
+
+  test('the instructions of a program are those that bpftool dumps', () => {
+    const pins = machine.load('nested', 'code');
+    const id = machine.idOf(`${pins}/pass`);
+    const file = `${machine.directory}/xlated`;
+    output('bpftool', ['prog', 'dump', 'xlated', 'id', String(id), 'file', file]);
+    expect(Buffer.from(readInstructions(id))).toEqual(readFileSync(file));
+    expect(readInstructions(0x7fff_fff0)).toBe('ENOENT');
   });
 
   test('no descriptor stays open', async () => {
