@@ -10,18 +10,27 @@ import { FunctionIndex } from './function-index.ts';
 import type { BpfObject } from './open.ts';
 import type { BpfFunction } from './programs.ts';
 import type { BpfRelocation } from './relocations.ts';
+import type { TextAllowance } from './text-allowance.ts';
 
 export class Annotator {
   readonly #object: BpfObject;
+  readonly #text: TextAllowance;
   readonly #log: DiagnosticLog;
   readonly #index: FunctionIndex;
   /** By section and function, then by instruction. */
   readonly #core = new Map<string, Map<number, CoreRelocationRecord[]>>();
+  readonly #coreByFunction = new Map<number, ReadonlyMap<number, readonly CoreRelocationRecord[]>>();
   readonly #relocations = new Map<number, ReadonlyMap<number, BpfRelocation>>();
   readonly #variables = new Map<number, readonly DataVariable[]>();
 
-  constructor(object: BpfObject, coreRelocations: readonly CoreRelocationRecord[], log: DiagnosticLog) {
+  constructor(
+    object: BpfObject,
+    coreRelocations: readonly CoreRelocationRecord[],
+    text: TextAllowance,
+    log: DiagnosticLog,
+  ) {
     this.#object = object;
+    this.#text = text;
     this.#log = log;
     this.#index = new FunctionIndex(object.functions);
     for (const record of coreRelocations) {
@@ -41,10 +50,18 @@ export class Annotator {
     if (relocation) words.push(this.#refersTo(relocation));
     else if (call) words.push(...this.#calls(home, call));
     else if (constant) words.push(...loads(constant));
-    for (const record of this.#core.get(functionKey(home.section, home.name))?.get(index) ?? []) {
-      words.push(`CO-RE ${record.text}${outcome(record)}`);
+    for (const record of this.#coreOf(home).get(index) ?? []) {
+      words.push(`CO-RE ${this.#text.take(record.text)}${outcome(record)}`);
     }
     return words;
+  }
+
+  #coreOf(home: BpfFunction): ReadonlyMap<number, readonly CoreRelocationRecord[]> {
+    const known = this.#coreByFunction.get(home.index);
+    if (known !== undefined) return known;
+    const placed = this.#core.get(functionKey(home.section, home.name)) ?? new Map();
+    this.#coreByFunction.set(home.index, placed);
+    return placed;
   }
 
   #relocationsOf({ index }: BpfFunction): ReadonlyMap<number, BpfRelocation> {
@@ -59,17 +76,17 @@ export class Annotator {
     const { maps, functions, externs } = this.#object;
     switch (target.kind) {
       case 'map':
-        return `map ${maps[target.map]?.name ?? ''}`;
+        return `map ${this.#named(maps[target.map])}`;
       case 'data':
         return this.#data(target.map, target.offset);
       case 'extern':
-        return describeExtern(externs[target.extern], name);
+        return this.#extern(externs[target.extern], name);
       case 'call':
-        return `calls ${functions[target.function]?.name ?? ''}`;
+        return `calls ${this.#named(functions[target.function])}`;
       case 'function':
-        return `address of ${functions[target.function]?.name ?? ''}`;
+        return `address of ${this.#named(functions[target.function])}`;
       case 'unknown':
-        return `relocation to ${name}`;
+        return `relocation to ${this.#text.take(name)}`;
       default:
         return target satisfies never;
     }
@@ -85,10 +102,20 @@ export class Annotator {
       offset < 0 || !this.#mayBeText(variable) ? undefined : stringAt(initialData(this.#object, map), offset);
     const sign = offset < 0 ? '-' : '+';
     return [
-      `data ${map.name}${sign}0x${Math.abs(offset).toString(16)}`,
-      ...(variable ? [`${variable.name}${inside}`] : []),
-      ...(text === undefined ? [] : [`"${text}"`]),
+      `data ${this.#named(map)}${sign}0x${Math.abs(offset).toString(16)}`,
+      ...(variable ? [`${this.#named(variable)}${inside}`] : []),
+      ...(text === undefined ? [] : [`"${this.#text.take(text)}"`]),
     ].join(' ');
+  }
+
+  #extern(extern: BpfExtern | undefined, name: string): string {
+    if (extern === undefined) return `extern ${this.#text.take(name)}`;
+    const kind = extern.kind === 'typeless-ksym' ? 'ksym' : extern.kind === 'undeclared' ? 'extern' : extern.kind;
+    return `${kind} ${this.#named(extern)}${extern.weak ? ' (weak)' : ''}`;
+  }
+
+  #named(part: { readonly name: string } | undefined): string {
+    return this.#text.take(part?.name ?? '');
   }
 
   #variablesOf(place: number): readonly DataVariable[] {
@@ -124,7 +151,7 @@ export class Annotator {
       case 'subprogram': {
         // The compiler resolves calls inside a section itself.
         const callee = this.#index.containing(home.sectionIndex, home.offset + call.target * SLOT_SIZE);
-        return [callee ? `calls ${callee.name}` : `calls instruction ${call.target}, which no function covers`];
+        return [callee ? `calls ${this.#named(callee)}` : `calls instruction ${call.target}, which no function covers`];
       }
       case 'kfunc':
         return [`kfunc ${call.btf}${call.module === 0 ? '' : ` of module ${call.module}`} in the kernel's BTF`];
@@ -150,12 +177,6 @@ function outcome({ target }: CoreRelocationRecord): string {
   if ('poison' in target) return ' -> poisoned';
   if ('refused' in target) return ` -> refused: ${target.refused}`;
   return ` -> ${target.value ?? '?'}`;
-}
-
-function describeExtern(extern: BpfExtern | undefined, name: string): string {
-  if (extern === undefined) return `extern ${name}`;
-  const kind = extern.kind === 'typeless-ksym' ? 'ksym' : extern.kind === 'undeclared' ? 'extern' : extern.kind;
-  return `${kind} ${extern.name}${extern.weak ? ' (weak)' : ''}`;
 }
 
 function describePoison(poison: Extract<Call, { kind: 'poison' }>['poison']): string {

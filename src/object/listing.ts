@@ -36,7 +36,6 @@ export class Listing {
   readonly #object: BpfObject;
   readonly #lines: SourceLines;
   readonly #annotator: Annotator;
-  readonly #text: TextAllowance;
 
   constructor(
     object: BpfObject,
@@ -46,8 +45,7 @@ export class Listing {
   ) {
     this.#object = object;
     this.#lines = new SourceLines(object, text, log);
-    this.#annotator = new Annotator(object, coreRelocations, log);
-    this.#text = text;
+    this.#annotator = new Annotator(object, coreRelocations, text, log);
   }
 
   /** Every instruction, in order. Any bytes have a listing. */
@@ -73,7 +71,7 @@ export class Listing {
         ...(branch && starts.has(branch.target) && { branchTo: labelAt(branch.target) }),
         ...(isFromSource && { file: source.file, line: source.line }),
         ...(isFromSource && source.text !== '' && { source: source.text }),
-        annotations: annotations.map((annotation) => this.#text.take(annotation)),
+        annotations,
       };
     });
   }

@@ -28,6 +28,6 @@ export function scopeOf({ functions, uses }: BpfObject, name: string): Scope {
   };
 }
 
-export function functionsNamed(functions: readonly BpfFunction[], name: string): BpfFunction[] {
+function functionsNamed(functions: readonly BpfFunction[], name: string): BpfFunction[] {
   return functions.filter((each) => each.name === name);
 }

@@ -2,8 +2,8 @@
 import type { DiagnosticLog } from '../elf/log.ts';
 
 /** Characters of names and source text for each byte of the object; real ones take fewer than two. */
-const PER_BYTE = 16;
-const AT_LEAST = 1 << 24;
+const PER_BYTE = 4;
+const AT_LEAST = 1 << 23;
 /** What is left of a text once the allowance is spent. */
 const STUB = 40;
 
@@ -28,7 +28,7 @@ export class TextAllowance {
       return text;
     }
     // Joined from characters, since a slice would keep the whole string in memory.
-    return text.length > STUB ? `${[...text.slice(0, STUB)].join('')}…` : text;
+    return text.length > STUB ? `${text.slice(0, STUB).split('').join('')}…` : text;
   }
 
   spend(characters: number): void {
