@@ -1,20 +1,18 @@
-// Examines files and standard input: what to read of them, and in which pieces.
+// Examines files: what to read of them, and in which pieces.
 // Synchronous: it runs the same in a worker thread and inline.
 import type { Candidates, SearchRange } from '../carve/search.ts';
-import type { SizedObject } from '../carve/size.ts';
+import type { Diagnostic } from '../diagnostics.ts';
 import { readCoreFile } from '../elf/core.ts';
-import { EXTENT_CEILING } from '../elf/extent.ts';
-import { type HostElf, readHostElf, sectionAt } from '../elf/host.ts';
+import { type HostElf, readHostElf } from '../elf/host.ts';
 import { errnoDiagnostic } from '../source/errno.ts';
 import { OpenFile } from '../source/file.ts';
 import { isSparse, storedRanges } from '../source/holes.ts';
-import { type FilePath, nameOf } from '../source/path.ts';
-import { StdinReader } from '../source/stdin.ts';
+import { type FilePath, nameOf, placeOf } from '../source/path.ts';
 import { libc, whyNoLibc } from '../sys/libc.ts';
-import type { Within } from './events.ts';
 import type { Examination } from './examination.ts';
 import { carveCore } from './examine-core.ts';
 import { SEGMENT, SPLIT_FROM, segments } from './segments.ts';
+import { withinOf } from './within.ts';
 
 export interface FileTask {
   readonly path: FilePath;
@@ -30,6 +28,12 @@ export interface LargeFile extends FileTask {
   readonly ranges: readonly SearchRange[];
 }
 
+/** What ranges of a large file gave, and why not all of it. */
+export interface SegmentsAnswer {
+  readonly parts: readonly Candidates[];
+  readonly failure?: Diagnostic;
+}
+
 /** No image of a process is smaller. */
 const CORE_FROM = 256 * 1024;
 
@@ -43,7 +47,10 @@ export class FileExaminer {
   /** Examines a file, or only its beginning when the rest is better split: then says how. */
   examineFile(task: FileTask): LargeFile | undefined {
     const file = this.open(task);
-    if (file === undefined) return undefined;
+    if (!(file instanceof OpenFile)) {
+      this.examination.reportFailure(file);
+      return undefined;
+    }
     try {
       if (this.isTooLarge(file)) return undefined;
       const head = this.examination.finder.search(file, { from: 0, to: SEGMENT });
@@ -56,77 +63,51 @@ export class FileExaminer {
     return undefined;
   }
 
-  /** Searches ranges of a large file; `undefined` when the path leads to another file now. */
-  searchSegments(large: LargeFile, ranges: readonly SearchRange[]): Candidates[] {
+  /** Searches ranges of a large file. What fails is reported once, when the file is carved. */
+  searchSegments(large: LargeFile, ranges: readonly SearchRange[]): SegmentsAnswer {
     const file = this.reopen(large);
-    if (file === undefined) return [];
+    if (!(file instanceof OpenFile)) return { parts: [], failure: file };
     try {
-      return this.searchRanges(file, ranges);
+      const parts = this.searchRanges(file, ranges);
+      return file.failure ? { parts, failure: file.failure } : { parts };
     } finally {
       file.close();
     }
   }
 
-  /** Carves a large file from what its segments gave. */
-  finishLarge(large: LargeFile, parts: readonly Candidates[]): void {
+  /** Carves a large file from what its segments gave; `failure` is what went wrong with one of them. */
+  finishLarge(large: LargeFile, parts: readonly Candidates[], failure?: Diagnostic): void {
     const file = this.reopen(large);
-    if (file === undefined) return;
+    if (!(file instanceof OpenFile)) {
+      this.examination.reportFailure(file);
+      return;
+    }
     try {
+      file.failure = failure;
       this.finish(file, parts, file.stats.size);
     } finally {
       file.close();
     }
   }
 
-  examineStdin(descriptor?: number): void {
-    const input = new StdinReader(descriptor);
-    this.examination.tally.sources++;
-    const host = readHostElf(input);
-    for (let from = 0; !this.examination.cancelled(); from += SEGMENT) {
-      const part = this.examination.finder.search(input, { from, to: from + SEGMENT });
-      // With this much more in hand nothing that an object declares can lie beyond it.
-      if (part.offsets.length > 0) input.fetch(from + SEGMENT + 2 * EXTENT_CEILING);
-      this.examination.carve(input, [part], input.length, {
-        where: 'standard input',
-        base: 0,
-        place: (object) => ({
-          source: { kind: 'stdin' },
-          offset: object.offset,
-          ...withinOf(host, object, input.length),
-        }),
-      });
-      input.release(from + SEGMENT);
-      if (part.end !== undefined) break;
-    }
-    this.examination.tally.bytes += input.length;
-    if (input.failure) this.examination.reportFailure(input.failure);
-  }
-
-  private open(task: FileTask): OpenFile | undefined {
+  private open(task: FileTask): OpenFile | Diagnostic {
     try {
       return new OpenFile(task.path, {
         follow: task.named || this.examination.options.follow,
         shortReads: task.shortReads,
       });
     } catch (error) {
-      this.examination.reportFailure(
-        errnoDiagnostic(error, nameOf(task.path).path, 'cannot open', task.named ? 'error' : 'warning'),
-      );
-      return undefined;
+      return errnoDiagnostic(error, nameOf(task.path), 'cannot open', task.named ? 'error' : 'warning');
     }
   }
 
-  private reopen(large: LargeFile): OpenFile | undefined {
+  private reopen(large: LargeFile): OpenFile | Diagnostic {
     const file = this.open(large);
-    if (file === undefined || (file.stats.dev === large.device && file.stats.ino === large.inode)) return file;
+    if (!(file instanceof OpenFile)) return file;
+    if (file.stats.dev === large.device && file.stats.ino === large.inode) return file;
     file.close();
-    this.examination.reportFailure({
-      severity: 'warning',
-      code: 'replaced',
-      where: file.name.path,
-      message: 'another file took its place while it was read',
-    });
-    return undefined;
+    const message = 'another file took its place while it was read';
+    return { severity: 'warning', code: 'replaced', ...placeOf(file.name), message };
   }
 
   private isTooLarge(file: OpenFile): boolean {
@@ -135,7 +116,7 @@ export class FileExaminer {
     this.examination.diagnostic({
       severity: 'info',
       code: 'max-size',
-      where: file.name.path,
+      ...placeOf(file.name),
       message: `${file.stats.size} bytes, more than the ${maxSize} allowed`,
     });
     return true;
@@ -146,9 +127,15 @@ export class FileExaminer {
       this.examination.reportFailure({
         severity: task.named ? 'error' : 'warning',
         code: 'not-regular',
-        where: file.name.path,
+        ...placeOf(file.name),
         message: 'is no regular file',
       });
+      return undefined;
+    }
+    if (file.stats.size <= SEGMENT) {
+      // Files of the kernel say that they are empty, and a file that grows may have been.
+      const parts = [head, ...this.searchRanges(file, onward(SEGMENT))];
+      this.finish(file, parts, endOf(parts) ?? parts.length * SEGMENT);
       return undefined;
     }
     const ranges = this.rangesAfter(file, SEGMENT);
@@ -168,7 +155,7 @@ export class FileExaminer {
       this.examination.diagnostic({
         severity: 'info',
         code: 'sparse-file',
-        where: file.name.path,
+        ...placeOf(file.name),
         message: `its holes are read like data, which is slow: koffi is not available (${whyNoLibc()})`,
       });
     }
@@ -176,7 +163,7 @@ export class FileExaminer {
     return segments(stored);
   }
 
-  private searchRanges(file: OpenFile, ranges: readonly SearchRange[]): Candidates[] {
+  private searchRanges(file: OpenFile, ranges: Iterable<SearchRange>): Candidates[] {
     const parts: Candidates[] = [];
     for (const range of ranges) {
       if (this.examination.cancelled()) break;
@@ -188,14 +175,14 @@ export class FileExaminer {
   }
 
   private finish(file: OpenFile, parts: readonly Candidates[], expected: number): void {
-    const end = parts.findLast((part) => part.end !== undefined)?.end;
+    const end = endOf(parts);
     const size = end ?? expected;
     this.examination.tally.bytes += Math.min(size, SEGMENT);
     if (end !== undefined && end < expected && !file.failure) {
       this.examination.reportFailure({
         severity: 'warning',
         code: 'shrunk',
-        where: file.name.path,
+        ...placeOf(file.name),
         message: `ended at ${end} of ${expected} bytes: it shrank while it was read`,
       });
     }
@@ -228,11 +215,12 @@ export class FileExaminer {
   }
 }
 
-/** An object that is the whole file is within nothing. */
-function withinOf(host: HostElf | undefined, object: SizedObject, sourceSize: number): { readonly within?: Within } {
-  if (host === undefined || (object.offset === 0 && object.size === sourceSize)) return {};
-  const section = object.offset === 0 ? undefined : sectionAt(host, object.offset);
-  if (section === undefined && host.buildId === undefined) return {};
-  const { buildId } = host;
-  return { within: { ...(section !== undefined && { section }), ...(buildId !== undefined && { buildId }) } };
+/** Where the file ended, if the search came so far. */
+function endOf(parts: readonly Candidates[]): number | undefined {
+  return parts.findLast((part) => part.end !== undefined)?.end;
+}
+
+/** Segments without end. */
+function* onward(from: number): Generator<SearchRange> {
+  for (let at = from; ; at += SEGMENT) yield { from: at, to: at + SEGMENT };
 }

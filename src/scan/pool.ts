@@ -1,58 +1,30 @@
 // Runs tasks on worker threads, or inline when there is to be none; survives the death of a worker.
 // Knows nothing of what a task means beyond its files.
 import { createRequire } from 'node:module';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import type { Diagnostic } from '../diagnostics.ts';
-import { nameOf } from '../source/path.ts';
+import { type PathPlace, placeOf } from '../source/path.ts';
 import type { ExamineOptions } from './examination.ts';
-import { newTally } from './tally.ts';
-import { type Answer, type Examiners, type Finding, newExaminers, perform, type Task } from './tasks.ts';
-import type { NumberedTask, Shared, WorkerSetup } from './worker.ts';
+import type { LargeFile } from './examine.ts';
+import { type Deliver, type Executor, newShared, nothing } from './executor.ts';
+import { Inline } from './inline.ts';
+import { addTally, newTally } from './tally.ts';
+import type { Answer, Task } from './tasks.ts';
+import type { NumberedTask, WorkerMessage, WorkerSetup } from './worker.ts';
 
-export interface Executor {
-  /**
-   * Performs one task; never rejects for bad input. Findings go to the executor's `deliver`.
-   * A task that is `alone` is not worth a thread.
-   */
-  run(task: Task, alone: boolean): Promise<Answer>;
-  /** Says that `size` bytes of content were taken, so that more may come. */
-  taken(size: number): void;
-  /** Makes running tasks end early. */
-  cancel(): void;
-  close(): Promise<void>;
-}
-
-export type Deliver = (finding: Finding) => void;
-
-/** With `width` 1 no thread is started: the caller's own does the work, a task a turn of the event loop. */
+/** With `width` 1 no thread is started: the caller's own does the work, a file a turn of the event loop. */
 export function newExecutor(width: number, options: Omit<ExamineOptions, 'split'>, deliver: Deliver): Executor {
   return width === 1
-    ? inline({ ...options, split: true }, deliver)
+    ? new Inline({ ...options, split: true }, deliver)
     : new Pool(width, { ...options, split: true }, deliver);
-}
-
-function inline(options: ExamineOptions, deliver: Deliver): Executor {
-  let stopped = false;
-  const cancelled = () => stopped;
-  let examiners: Examiners | undefined;
-  return {
-    async run(task) {
-      await nextTurn();
-      examiners ??= newExaminers(options, deliver, cancelled);
-      return perform(task, examiners, cancelled, () => {});
-    },
-    taken: () => {},
-    cancel: () => {
-      stopped = true;
-    },
-    close: async () => {},
-  };
 }
 
 interface Pending {
   readonly task: Task;
+  /** Large files of the batch that are known already: they outlive the thread that found them. */
+  readonly large: LargeFile[];
   readonly resolve: (answer: Answer) => void;
+  readonly reject: (error: Error) => void;
 }
 
 interface Member {
@@ -61,16 +33,14 @@ interface Member {
   readonly pending: Map<number, Pending>;
 }
 
-type WorkerMessage = { readonly finding: Finding } | { readonly id: number; readonly answer: Answer };
-
 class Pool implements Executor {
   private readonly members: Member[] = [];
   private readonly width: number;
   private readonly options: ExamineOptions;
   private readonly deliver: Deliver;
-  private readonly scan = new Int32Array(new SharedArrayBuffer(8));
+  private readonly shared = newShared();
   private readonly entry = createRequire(import.meta.url).resolve('#worker');
-  private readonly own: Executor;
+  private readonly own: Inline;
   private tasks = 0;
   private closing = false;
 
@@ -78,31 +48,32 @@ class Pool implements Executor {
     this.width = width;
     this.options = options;
     this.deliver = deliver;
-    this.own = inline(options, (finding) => {
-      if ('content' in finding && finding.content) Atomics.add(this.scan, 1, finding.content.length);
-      deliver(finding);
-    });
+    this.own = new Inline(options, deliver, this.shared);
   }
 
   run(task: Task, alone: boolean): Promise<Answer> {
-    if (alone) return this.own.run(task, alone);
-    return new Promise((resolve) => this.give(this.leastBusy(), { task, resolve }));
+    if (alone) return this.own.run(task);
+    if (this.closing) return Promise.resolve(nothing());
+    return new Promise((resolve, reject) => this.give({ task, large: [], resolve, reject }));
+  }
+
+  runStdin(): Promise<Answer> {
+    return this.own.runStdin();
   }
 
   taken(size: number): void {
-    Atomics.sub(this.scan, 1, size);
-    Atomics.notify(this.scan, 1);
+    this.own.taken(size);
   }
 
   cancel(): void {
     this.own.cancel();
-    Atomics.store(this.scan, 0, 1);
-    Atomics.notify(this.scan, 1);
   }
 
   async close(): Promise<void> {
     this.closing = true;
+    await this.own.close();
     await Promise.all(this.members.map(({ worker }) => worker.terminate()));
+    for (const { pending } of this.members) for (const { resolve } of pending.values()) resolve(nothing());
   }
 
   /** Threads start as there is work for them: a scan of one file costs one. */
@@ -114,9 +85,9 @@ class Pool implements Executor {
   }
 
   private start(): Member {
-    const progress = new Int32Array(new SharedArrayBuffer(8));
-    const shared: Shared = { scan: this.scan, progress };
-    const worker = new Worker(this.entry, { workerData: { options: this.options, shared } satisfies WorkerSetup });
+    const progress = newShared();
+    const setup: WorkerSetup = { options: this.options, shared: { scan: this.shared, progress } };
+    const worker = new Worker(this.entry, { workerData: setup });
     const member: Member = { worker, progress, pending: new Map() };
     worker.on('message', (message: WorkerMessage) => this.receive(member, message));
     worker.on('error', (error) => this.replace(member, error));
@@ -124,8 +95,9 @@ class Pool implements Executor {
     return member;
   }
 
-  private give(member: Member, pending: Pending): void {
+  private give(pending: Pending): void {
     const id = ++this.tasks;
+    const member = this.leastBusy();
     member.pending.set(id, pending);
     member.worker.postMessage({ id, task: pending.task } satisfies NumberedTask);
   }
@@ -136,28 +108,45 @@ class Pool implements Executor {
       return;
     }
     const pending = member.pending.get(message.id);
+    if ('large' in message) {
+      pending?.large.push(message.large);
+      return;
+    }
     member.pending.delete(message.id);
-    pending?.resolve(message.answer);
+    pending?.resolve({ ...message.answer, large: pending.large });
   }
 
   /** A worker died, of memory as a rule: its file is reported, and others do the rest of its work. */
   private replace(member: Member, error: Error): void {
     this.members.splice(this.members.indexOf(member), 1);
-    if (this.closing) return;
+    const began = Atomics.load(member.progress, 0);
     for (const [id, pending] of member.pending) {
-      const atWork = id === Atomics.load(member.progress, 0);
-      const rest = atWork ? this.giveUp(pending.task, Atomics.load(member.progress, 1), error) : pending.task;
-      if (rest) this.give(this.leastBusy(), { task: rest, resolve: pending.resolve });
-      else pending.resolve({ tally: { ...newTally(), unreadable: 1 }, large: [], parts: [] });
+      if (this.closing) pending.resolve(nothing());
+      // One that never began its work would only be followed by others like it.
+      else if (began === 0) pending.reject(error);
+      else if (id !== began) this.give(pending);
+      else this.giveUp(pending, Atomics.load(member.progress, 1), error);
     }
   }
 
-  /** Reports what the dead worker was busy with; returns what is left of its task. */
-  private giveUp(task: Task, index: number, error: Error): Task | undefined {
+  /** Reports what the dead worker was busy with, and has the rest of its task done. */
+  private giveUp(pending: Pending, index: number, error: Error): void {
+    const { task, large, resolve } = pending;
     this.deliver({ diagnostic: deathOf(task, index, error) });
-    if (task.kind !== 'files') return undefined;
-    const paths = task.batch.paths.slice(index + 1);
-    return paths.length === 0 ? undefined : { kind: 'files', batch: { ...task.batch, paths } };
+    const unread = { ...nothing(), tally: { ...newTally(), unreadable: 1 }, large };
+    const paths = task.kind === 'files' ? task.batch.paths.slice(index + 1) : [];
+    if (task.kind !== 'files' || paths.length === 0) {
+      resolve(unread);
+      return;
+    }
+    this.give({
+      ...pending,
+      task: { kind: 'files', batch: { ...task.batch, paths } },
+      resolve: (answer) => {
+        addTally(answer.tally, unread.tally);
+        resolve(answer);
+      },
+    });
   }
 }
 
@@ -165,28 +154,24 @@ function deathOf(task: Task, index: number, error: Error): Diagnostic {
   return {
     severity: task.kind === 'files' && !task.batch.named ? 'warning' : 'error',
     code: 'worker-died',
-    where: placeOf(task, index),
+    ...whereIn(task, index),
     message: `the thread that examined it died: ${error.message}`,
   };
 }
 
-function placeOf(task: Task, index: number): string {
+function whereIn(task: Task, index: number): PathPlace {
   switch (task.kind) {
-    case 'files': {
-      const path = task.batch.paths[index];
-      return path === undefined ? '' : nameOf(path).path;
-    }
+    case 'files':
+      return placeOf(task.batch.paths[index] ?? '');
     case 'segments':
     case 'carve':
-      return nameOf(task.large.path).path;
-    case 'stdin':
-      return 'standard input';
+      return placeOf(task.large.path);
     case 'mapped-file':
-      return task.file.name;
+      return { where: task.file.name };
     case 'survey':
     case 'process':
     case 'process-ranges':
-      return `pid:${task.pid}`;
+      return { where: `pid:${task.pid}` };
     default:
       return task satisfies never;
   }

@@ -9,8 +9,9 @@ import { walk } from '../source/walk.ts';
 import { batches } from './batches.ts';
 import type { Host, ObjectEvent, ScanEvent, ScanSummary, StartEvent } from './events.ts';
 import type { LargeFile } from './examine.ts';
+import type { Executor } from './executor.ts';
 import { LiveMarks, type LiveSource } from './live-marks.ts';
-import { type Executor, newExecutor } from './pool.ts';
+import { newExecutor } from './pool.ts';
 import { Processes } from './processes.ts';
 import { EventQueue } from './queue.ts';
 import { groupRanges } from './segments.ts';
@@ -100,7 +101,9 @@ class Run {
   private readonly timer: NodeJS.Timeout;
   private readonly onAbort = () => this.executor.cancel();
   private readonly marks: LiveMarks | undefined;
+  private readonly production: Promise<void>;
   private objects = 0;
+  private stopped = false;
 
   constructor(targets: readonly FilePath[], options: ScanOptions) {
     this.options = options;
@@ -122,18 +125,20 @@ class Run {
     this.executor = newExecutor(this.width, examine, (finding) => this.receive(finding));
     this.timer = setInterval(() => this.reportProgress(), PROGRESS_MS);
     options.signal?.addEventListener('abort', this.onAbort);
-    this.produce(targets).then(
+    this.production = this.produce(targets).then(
       () => this.events.end(),
       (error: unknown) => this.events.end(error),
     );
   }
 
-  /** Ends the work, finished or not. */
+  /** Ends the work, finished or not; nothing goes on after it. */
   async stop(): Promise<void> {
+    this.stopped = true;
     clearInterval(this.timer);
     this.options.signal?.removeEventListener('abort', this.onAbort);
     this.executor.cancel();
     await this.executor.close();
+    await this.production;
   }
 
   summary(elapsedMs: number): ScanSummary {
@@ -148,19 +153,20 @@ class Run {
       unreadable,
       elapsedMs,
     };
-    return this.aborted ? { ...counts, interrupted: true } : counts;
+    return this.options.signal?.aborted ? { ...counts, interrupted: true } : counts;
   }
 
   private get aborted(): boolean {
-    return this.options.signal?.aborted ?? false;
+    return this.stopped || (this.options.signal?.aborted ?? false);
   }
 
   private async produce(targets: readonly FilePath[]): Promise<void> {
     const { include = [], exclude = [], follow = false, oneFileSystem = false, avoid = [] } = this.options;
     this.examineProcesses();
     const paths = targets.filter((target) => target !== '-');
-    let held: Task | undefined = paths.length < targets.length ? { kind: 'stdin' } : undefined;
+    if (paths.length < targets.length) this.track(this.examineStdin());
     let alone = this.inFlight.size === 0;
+    let held: Task | undefined;
     for await (const item of batches(walk(paths, { include, exclude }, { follow, oneFileSystem, avoid }))) {
       if (this.aborted) break;
       if ('severity' in item) {
@@ -219,6 +225,12 @@ class Run {
     return (await this.answer(task, alone)).large;
   }
 
+  /** Beside the other tasks: how long it takes is not ours to say. */
+  private async examineStdin(): Promise<void> {
+    const answer = await this.executor.runStdin();
+    addTally(this.total, answer.tally);
+  }
+
   private async answer(task: Task, alone: boolean): Promise<Answer> {
     const answer = await this.limit(() => this.executor.run(task, alone));
     addTally(this.total, answer.tally);
@@ -231,7 +243,9 @@ class Run {
       groupRanges(large.ranges).map((ranges) => this.answer({ kind: 'segments', large, ranges }, false)),
     );
     const parts: Candidates[] = [large.head, ...pieces.flatMap((piece) => piece.parts)];
-    if (!this.aborted) await this.perform({ kind: 'carve', large, parts }, false);
+    // Also when the scan was ended meanwhile: what was found is reported.
+    const failure = pieces.find((piece) => piece.failure)?.failure;
+    await this.perform({ kind: 'carve', large, parts, ...(failure && { failure }) }, false);
   }
 
   private receive(finding: Finding): void {

@@ -17,11 +17,16 @@ import {
 } from './examine-process.ts';
 import type { Tally } from './tally.ts';
 
+/** What a thread can do by itself; standard input is read elsewhere. */
 export type Task =
   | { readonly kind: 'files'; readonly batch: FileBatch }
   | { readonly kind: 'segments'; readonly large: LargeFile; readonly ranges: readonly SearchRange[] }
-  | { readonly kind: 'carve'; readonly large: LargeFile; readonly parts: readonly Candidates[] }
-  | { readonly kind: 'stdin' }
+  | {
+      readonly kind: 'carve';
+      readonly large: LargeFile;
+      readonly parts: readonly Candidates[];
+      readonly failure?: Diagnostic;
+    }
   | { readonly kind: 'survey'; readonly pid: number }
   | {
       readonly kind: 'mapped-file';
@@ -43,6 +48,8 @@ export interface Answer {
   readonly large: readonly LargeFile[];
   /** What the segments gave. */
   readonly parts: readonly Candidates[];
+  /** Why they gave not all. */
+  readonly failure?: Diagnostic;
   /** The files that a process maps, or why it cannot be examined. */
   readonly survey?: readonly FileUse[] | Refusal;
   readonly mapped?: MappedSearch;
@@ -54,8 +61,12 @@ export type Finding =
   | { readonly object: CarvedObject; readonly content?: Uint8Array }
   | { readonly diagnostic: Diagnostic };
 
-/** Called before each file of a batch with its index, so that a crash can be laid to its file. */
-export type Begin = (index: number) => void;
+/** Told of every file of a batch as it goes, so that a crash costs one file. */
+export interface Progress {
+  begin(index: number): void;
+  /** A file of the batch is better searched by several threads. */
+  large(file: LargeFile): void;
+}
 
 /** One of each for a thread; they share buffers and counts. */
 export interface Examiners {
@@ -82,30 +93,32 @@ export function newExaminers(
   return { examination, files: new FileExaminer(examination), processes: new ProcessExaminer(examination) };
 }
 
-export function perform(task: Task, examiners: Examiners, cancelled: () => boolean, begin: Begin): Answer {
+export function perform(task: Task, examiners: Examiners, cancelled: () => boolean, progress?: Progress): Answer {
   const large: LargeFile[] = [];
   let parts: readonly Candidates[] = [];
-  let more: Pick<Answer, 'survey' | 'mapped' | 'process'> = {};
+  let more: Pick<Answer, 'failure' | 'survey' | 'mapped' | 'process'> = {};
   const { files, processes, examination } = examiners;
   switch (task.kind) {
     case 'files': {
       const { paths, named, shortReads } = task.batch;
       for (const [index, path] of paths.entries()) {
         if (cancelled()) break;
-        begin(index);
+        progress?.begin(index);
         const rest = files.examineFile({ path, named, shortReads });
-        if (rest) large.push(rest);
+        if (rest === undefined) continue;
+        progress?.large(rest);
+        large.push(rest);
       }
       break;
     }
-    case 'segments':
-      parts = files.searchSegments(task.large, task.ranges);
+    case 'segments': {
+      const { parts: found, ...rest } = files.searchSegments(task.large, task.ranges);
+      parts = found;
+      more = rest;
       break;
+    }
     case 'carve':
-      files.finishLarge(task.large, task.parts);
-      break;
-    case 'stdin':
-      files.examineStdin();
+      files.finishLarge(task.large, task.parts, task.failure);
       break;
     case 'survey':
       more = { survey: processes.survey(task.pid) };

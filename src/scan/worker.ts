@@ -1,7 +1,9 @@
 // A worker thread: takes tasks in order, sends findings as they are made and an answer at the end of each.
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import type { ExamineOptions } from './examination.ts';
-import { type Finding, newExaminers, perform, type Task } from './tasks.ts';
+import type { LargeFile } from './examine.ts';
+import { CONTENT_IN_FLIGHT } from './executor.ts';
+import { type Answer, type Finding, newExaminers, perform, type Task } from './tasks.ts';
 
 /** Memory shared with the scan: numbers that must be seen without a message. */
 export interface Shared {
@@ -21,30 +23,40 @@ export interface NumberedTask {
   readonly task: Task;
 }
 
-/** Content that may wait in memory for its reader; one object may exceed it. */
-const CONTENT_IN_FLIGHT = 64 * 1024 * 1024;
+export type WorkerMessage =
+  | { readonly finding: Finding }
+  /** A large file of the batch that task `id` is. */
+  | { readonly id: number; readonly large: LargeFile }
+  /** The end of task `id`; large files were sent before. */
+  | { readonly id: number; readonly answer: Answer };
 
 function serve(port: MessagePort, { options, shared }: WorkerSetup): void {
   const cancelled = () => Atomics.load(shared.scan, 0) !== 0;
   const examiners = newExaminers(options, deliver, cancelled);
   port.on('message', ({ id, task }: NumberedTask) => {
+    Atomics.store(shared.progress, 1, 0);
     Atomics.store(shared.progress, 0, id);
-    const answer = perform(task, examiners, cancelled, (index) => Atomics.store(shared.progress, 1, index));
-    port.postMessage({ id, answer });
+    const answer = perform(task, examiners, cancelled, {
+      begin: (index) => void Atomics.store(shared.progress, 1, index),
+      large: (large) => send({ id, large }),
+    });
+    send({ id, answer: { ...answer, large: [] } });
   });
+
+  function send(message: WorkerMessage, transfer: readonly ArrayBuffer[] = []): void {
+    port.postMessage(message, transfer);
+  }
 
   function deliver(finding: Finding): void {
     if (!('content' in finding) || finding.content === undefined) {
-      port.postMessage({ finding });
+      send({ finding });
       return;
     }
     const { content } = finding;
     waitForRoom();
     Atomics.add(shared.scan, 1, content.length);
-    port.postMessage(
-      { finding },
-      content.byteLength === content.buffer.byteLength ? [content.buffer as ArrayBuffer] : [],
-    );
+    const isAll = content.byteLength === content.buffer.byteLength;
+    send({ finding }, isAll ? [content.buffer as ArrayBuffer] : []);
   }
 
   function waitForRoom(): void {
