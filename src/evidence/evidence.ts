@@ -3,10 +3,10 @@
 import { createHash, type Hash } from 'node:crypto';
 import { mkdirSync, realpathSync } from 'node:fs';
 import { posix } from 'node:path';
-import type { CarvedObject, ScanReport } from '../scan/events.ts';
+import type { CarvedObject } from '../scan/events.ts';
 import { Directory } from './directory.ts';
 import { during, EvidenceError } from './error.ts';
-import { type DumpedFile, manifestText, type Occurrence } from './manifest.ts';
+import { type DumpedFile, manifestText, type ObjectReport, type Occurrence } from './manifest.ts';
 import { MANIFEST, MANIFEST_DIGEST, OBJECTS, objectNames } from './names.ts';
 import { flushFiles, moveToNew, writeNewFile } from './write.ts';
 
@@ -80,7 +80,7 @@ export class EvidenceDirectory {
    * occurrence in the report, whatever the order in which they came. Throws EvidenceError, `incomplete` when an object of
    * the report was never written; the files written so far then stay, without a manifest.
    */
-  async close(report: ScanReport, argv: readonly string[]): Promise<EvidenceSummary> {
+  async close(report: ObjectReport, argv: readonly string[]): Promise<EvidenceSummary> {
     this.#refuseEnded();
     try {
       const files = this.#nameFiles(report.objects);

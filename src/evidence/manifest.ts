@@ -16,7 +16,10 @@ export interface DumpedFile {
   readonly occurrences: readonly Occurrence[];
 }
 
-export interface Manifest extends ScanReport {
+/** A report on whatever had objects in it. */
+export type ObjectReport = Omit<ScanReport, 'summary'>;
+
+export interface Manifest extends ObjectReport {
   readonly argv: readonly string[];
   readonly files: readonly DumpedFile[];
 }
