@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import yargs from 'yargs';
 import { protectTargets, verbFirst } from './arguments.ts';
 import { inspectCommand } from './commands/inspect.ts';
+import { liveCommand } from './commands/live.ts';
 import { scanCommand } from './commands/scan.ts';
 import { verifyCommand } from './commands/verify.ts';
 import { EXIT, type ExitStatus, UsageError } from './exit.ts';
@@ -20,6 +21,7 @@ async function main(argv: readonly string[]): Promise<ExitStatus> {
     .usage('$0 VERB [TARGET...]\n\nFinds the eBPF objects inside executables, libraries and any other file.')
     .command(scanCommand(finish))
     .command(inspectCommand(finish))
+    .command(liveCommand(finish))
     .command(verifyCommand(finish))
     .version(version)
     .alias('h', 'help')
@@ -49,7 +51,7 @@ function refuseRepeated(args: Readonly<Record<string, unknown>>): true {
   return true;
 }
 
-const REPEATABLE = new Set(['_', 'targets', 'pid', 'include', 'exclude', 'btf']);
+const REPEATABLE = new Set(['_', 'targets', 'pid', 'include', 'exclude', 'btf', 'ids', 'tag', 'match']);
 
 async function exitStatus(): Promise<ExitStatus> {
   try {
