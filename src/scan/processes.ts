@@ -13,7 +13,8 @@ import type { Answer, Task } from './tasks.ts';
 
 /** What processes need of the scan around them. */
 export interface ProcessHost {
-  perform(task: Task): Promise<Answer>;
+  /** Performs a task; one that is `alone` is not worth a thread. */
+  perform(task: Task, alone: boolean): Promise<Answer>;
   /** Bounds the processes in flight. */
   limit<T>(task: () => Promise<T>): Promise<T>;
   diagnostic(diagnostic: Diagnostic): void;
@@ -26,6 +27,8 @@ export interface ProcessHost {
 export interface ProcessTargets {
   readonly pids: readonly number[];
   readonly all: boolean;
+  /** Nothing else is scanned. */
+  readonly alone: boolean;
 }
 
 /** Where diagnostics lie that are of no single process. */
@@ -33,15 +36,21 @@ const EVERYWHERE = 'process memory';
 
 export class Processes {
   private readonly host: ProcessHost;
+  private readonly targets: ProcessTargets;
   private readonly files = new Map<string, FileState>();
   private readonly skipped = new Map<string, number>();
   private readonly refused = new Map<Refusal['reason'], number[]>();
 
-  constructor(host: ProcessHost) {
+  private readonly alone: boolean;
+
+  constructor(host: ProcessHost, targets: ProcessTargets) {
     this.host = host;
+    this.targets = targets;
+    this.alone = targets.alone && targets.pids.length === 1 && !targets.all;
   }
 
-  async examine({ pids, all }: ProcessTargets): Promise<void> {
+  async examine(): Promise<void> {
+    const { pids, all } = this.targets;
     this.sayWhatIsMissing();
     const named = new Set(pids);
     const others = all ? listProcesses().filter((pid) => !named.has(pid) && pid !== process.pid) : [];
@@ -55,7 +64,7 @@ export class Processes {
   private async examineOne(pid: number, named: boolean): Promise<void> {
     if (this.host.aborted) return;
     if (pid === process.pid) return this.refuse(pid, THIS_SCAN, named);
-    const { survey } = await this.host.perform({ kind: 'survey', pid });
+    const { survey } = await this.host.perform({ kind: 'survey', pid }, this.alone);
     if (survey === undefined) return;
     if ('reason' in survey) return this.refuse(pid, survey, named);
     const searched = await Promise.all(survey.map((use) => this.searchedFile(use)));
@@ -68,14 +77,16 @@ export class Processes {
   }
 
   private async searchProcess(pid: number, searched: readonly SearchedFile[]): Promise<ProcessAnswer> {
-    const first = await this.host.perform({ kind: 'process', pid, searched });
+    const first = await this.host.perform({ kind: 'process', pid, searched }, this.alone);
     const large = first.process?.large;
     if (large === undefined || this.host.aborted) return first.process ?? NOTHING;
     const answers = await Promise.all(
-      groupRanges(large.ranges).map((ranges) => this.host.perform({ kind: 'process-ranges', pid, large, ranges })),
+      groupRanges(large.ranges).map((ranges) =>
+        this.host.perform({ kind: 'process-ranges', pid, large, ranges }, false),
+      ),
     );
     const found = { identity: large.identity, parts: answers.flatMap(({ parts }) => parts) };
-    return (await this.host.perform({ kind: 'process', pid, searched, found })).process ?? NOTHING;
+    return (await this.host.perform({ kind: 'process', pid, searched, found }, this.alone)).process ?? NOTHING;
   }
 
   /** The headers in what a process maps of a file, searched by whoever comes first; `undefined` when it cannot be read. */
@@ -96,11 +107,11 @@ export class Processes {
   }
 
   private async searchFile(file: MappedFile, ranges: readonly ByteRange[]): Promise<number[] | undefined> {
-    const { mapped } = await this.host.perform({ kind: 'mapped-file', file, ranges, split: true });
+    const { mapped } = await this.host.perform({ kind: 'mapped-file', file, ranges, split: true }, this.alone);
     if (mapped === undefined || mapped.unread) return undefined;
     const rest = await Promise.all(
       groupRanges(mapped.rest).map((group) =>
-        this.host.perform({ kind: 'mapped-file', file, ranges: group, split: false }),
+        this.host.perform({ kind: 'mapped-file', file, ranges: group, split: false }, false),
       ),
     );
     if (rest.some((answer) => answer.mapped === undefined || answer.mapped.unread)) return undefined;

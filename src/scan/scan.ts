@@ -12,7 +12,7 @@ import type { LargeFile } from './examine.ts';
 import type { Executor } from './executor.ts';
 import { LiveMarks, type LiveSource } from './live-marks.ts';
 import { newExecutor } from './pool.ts';
-import { Processes } from './processes.ts';
+import { Processes, type ProcessHost } from './processes.ts';
 import { EventQueue } from './queue.ts';
 import { groupRanges } from './segments.ts';
 import { addTally, newTally } from './tally.ts';
@@ -162,7 +162,7 @@ class Run {
 
   private async produce(targets: readonly FilePath[]): Promise<void> {
     const { include = [], exclude = [], follow = false, oneFileSystem = false, avoid = [] } = this.options;
-    this.examineProcesses();
+    this.examineProcesses(targets.length === 0);
     const paths = targets.filter((target) => target !== '-');
     if (paths.length < targets.length) this.track(this.examineStdin());
     let alone = this.inFlight.size === 0;
@@ -183,12 +183,12 @@ class Run {
     while (this.inFlight.size > 0) await Promise.race(this.inFlight);
   }
 
-  private examineProcesses(): void {
+  private examineProcesses(alone: boolean): void {
     const { pids = [], allPids: all = false } = this.options;
     if (pids.length === 0 && !all) return;
     const run = this;
-    const processes = new Processes({
-      perform: (task) => this.answer(task, false),
+    const host: ProcessHost = {
+      perform: (task, alone) => this.answer(task, alone),
       limit: pLimit(PROCESSES_PER_THREAD * this.width),
       diagnostic: (diagnostic) => this.receive({ diagnostic }),
       unreadable: (count) => {
@@ -197,8 +197,8 @@ class Run {
       get aborted() {
         return run.aborted;
       },
-    });
-    this.track(processes.examine({ pids, all }));
+    };
+    this.track(new Processes(host, { pids: [...new Set(pids)], all, alone }).examine());
   }
 
   /** `alone`: no other task is under way or will come. */

@@ -51,7 +51,11 @@ export class ProcessMemory implements Reader {
   /** The pages that exist in the mappings, ascending: as they were when first asked for. */
   get pages(): readonly PageRange[] {
     const mapped = () => this.mappings.map(({ mapping }) => ({ from: mapping.start, to: mapping.end }));
-    this.existing ??= existingPages(this.pagemap, mapped(), this.libc);
+    if (this.existing === undefined) {
+      this.existing = existingPages(this.pagemap, mapped(), this.libc);
+      // Every program has pages: without any it was left behind by an exit or exec since it was opened.
+      if (this.existing.length === 0) this.gone = true;
+    }
     return this.existing;
   }
 

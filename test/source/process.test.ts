@@ -58,11 +58,21 @@ describe.skipIf(unprivileged !== undefined)(
       await once(child.stdout, 'data');
       const process = await open(pid);
       const memory = new ProcessMemory(process, libc());
-      const { mapping } = memory.mappings[0] ?? expect.fail('no mapping');
+      const [page] = memory.pages;
       child.stdin.write('\n');
       await once(child.stdout, 'data');
       expect(process.changed()).toMatchObject({ reason: 'exec' });
-      expect(memory.readInto(new Uint8Array(16), mapping.start)).toBe(0);
+      expect(memory.readInto(new Uint8Array(16), page?.from ?? 0)).toBe(0);
+      expect(memory.gone).toBe(true);
+    });
+
+    test('that executes another program before its pages were looked up has none', async () => {
+      const { child, pid } = sleeper('echo ready; read line; exec sh -c "echo again; read line"');
+      await once(child.stdout, 'data');
+      const memory = new ProcessMemory(await open(pid), libc());
+      child.stdin.write('\n');
+      await once(child.stdout, 'data');
+      expect(memory.pages).toEqual([]);
       expect(memory.gone).toBe(true);
     });
 
