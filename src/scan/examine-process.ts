@@ -112,7 +112,7 @@ export class ProcessExaminer {
 
   private conclude(process: OpenProcess, memory: ProcessMemory): ProcessAnswer {
     if (memory.failure) this.examination.diagnostic(memory.failure);
-    const refusal = process.changed();
+    const refusal = process.changed() ?? (memory.gone ? LEFT_BEHIND : undefined);
     return { ...(refusal && { refusal }), skipped: memory.skipped };
   }
 
@@ -174,6 +174,8 @@ export class ProcessExaminer {
     }
   }
 }
+
+const LEFT_BEHIND: Refusal = { reason: 'exec', code: 'exec', message: 'gave its memory up while it was read' };
 
 function changedSince(process: OpenProcess): Refusal {
   const reason = 'exec';

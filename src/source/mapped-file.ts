@@ -65,10 +65,14 @@ function judge(stats: Stats, path: string, mapping: Mapping): Backing {
     const name = nameOf(mapping.path ?? '').path;
     return { kind: 'file', file: { key: `${stats.dev}:${stats.ino}`, name, path } };
   }
+  // A private mapping of /dev/zero is memory like any other, and a shared one has a file of its own.
+  if (stats.isCharacterDevice() && stats.rdev === DEV_ZERO) return UNREACHABLE;
   // Inodes without a type are kernel objects, such as the ring of aio(7), whose pages are memory like any other.
   return (stats.mode & S_IFMT) === 0 && !looksLikeDevice(mapping) ? UNREACHABLE : DEVICE;
 }
 
+/** Major 1, minor 5. */
+const DEV_ZERO = 0x105;
 const S_IFMT = 0o170000;
 
 /** By its name alone, for lack of better: files in /dev/shm and shared anonymous memory are none. */

@@ -107,10 +107,14 @@ function unescapeNewlines(name: string): Uint8Array {
 /** Memory of the kernel's own making, and what no number can address. No file can have a name without a slash. */
 const KERNEL_MADE = new Set(['[vvar]', '[vvar_vclock]', '[vsyscall]', '[vvar_pages]']);
 
+/** What a BPF map shares with its program's loader, who can put anything there. */
+const PLAIN_MEMORY = 'anon_inode:bpf-map';
+
 function skipRule({ end, path, inode }: Mapping): string | undefined {
   if (typeof path === 'string' && KERNEL_MADE.has(path)) return path;
   if (!Number.isSafeInteger(end)) return 'addresses beyond 2^53';
-  // Rings of io_uring, perf and sockets, KVM's vCPUs, BPF maps: no files, and some are windows on devices.
-  const isObject = typeof path === 'string' && (path.startsWith('anon_inode:') || path.startsWith('socket:['));
-  return isObject && inode !== 0 ? path.replace(/:\[\d+\]/, '') : undefined;
+  if (typeof path !== 'string' || inode === 0 || path === PLAIN_MEMORY) return undefined;
+  // Rings of io_uring and perf, KVM's vCPUs, VFIO's regions: windows on the kernel and on devices.
+  if (path.startsWith('anon_inode:')) return path;
+  return path.startsWith('socket:[') ? 'socket' : undefined;
 }

@@ -1,4 +1,5 @@
-// A program with an object in its read-only data. With an argument it first becomes a copy of itself that has no file.
+// A program with an object in its read-only data. As `ghost` it first becomes a copy of itself that has no file; when
+// `restless` it executes itself again and again.
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <signal.h>
@@ -17,6 +18,13 @@ extern char **environ;
 int main(int argc, char **argv)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (argc > 1 && argv[1][0] == 'r') {
+		if (argc == 2)
+			printf("%d %p\n", getpid(), (void *)object);
+		fflush(stdout);
+		usleep(2000);
+		execv("/proc/self/exe", (char *[]){ argv[0], "restless", "again", NULL });
+	}
 	if (argc > 1) {
 		int self = open("/proc/self/exe", O_RDONLY), copy = memfd_create("ghost", MFD_CLOEXEC);
 		struct stat status;

@@ -1,13 +1,12 @@
 // Holds an object in its memory in the way the first argument says, prints where, and waits to be ended.
 #define _GNU_SOURCE
 #include <fcntl.h>
-#include <stdint.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -137,15 +136,27 @@ int main(int argc, char **argv)
 			at[page * step] = 1;
 		place(at + 500 * step + 3, 0, size);
 		wait_here(at + 500 * step + 3);
-	} else if (!strcmp(how, "exec")) {
-		/* Executes itself again when told to. */
-		signal(SIGCHLD, SIG_IGN);
-		unsigned char *at = malloc(room);
-		place(at, 0, size);
-		printf("%d %p\n", getpid(), at);
-		fflush(stdout);
-		getchar();
-		execv("/proc/self/exe", (char *[]){ argv[0], "none", (char *)path, NULL });
+	} else if (!strcmp(how, "zero")) {
+		/* Private memory that has a device behind it. */
+		unsigned char *at = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE, open("/dev/zero", O_RDWR), 0);
+		place(at + 12, 0, size);
+		wait_here(at + 12);
+	} else if (!strcmp(how, "large")) {
+		/* More than one thread searches alone. */
+		size_t length = 96UL << 20;
+		unsigned char *at = map(length, PROT_READ | PROT_WRITE, MAP_PRIVATE);
+		memset(at, 0x5a, length);
+		place(at + length / 2 + 1, 0, size);
+		wait_here(at + length / 2 + 1);
+	} else if (!strcmp(how, "sparse")) {
+		/* A shared tebibyte that is nearly all hole. */
+		int fd = memfd_create("sparse", 0);
+		size_t tera = 1UL << 40;
+		if (ftruncate(fd, tera))
+			exit(2);
+		unsigned char *at = mmap(NULL, tera, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+		place(at + tera / 3, 0, size);
+		wait_here(at + tera / 3);
 	} else if (!strcmp(how, "zombie")) {
 		int child = fork();
 		if (child == 0)
