@@ -17,10 +17,11 @@ export interface PinsView {
 
 /** Without `bpf` the files are listed, and what they stand for is not known. */
 export function readPins(bpf: Bpf | undefined, proc: string, pids: readonly number[]): PinsView {
-  const { points, hidden } = findMounts(proc, 'bpf', pids);
+  const { points, unknown, hidden } = findMounts(proc, 'bpf', pids);
   const walk: Walk = { bpf, pins: [], failures: new Map() };
   for (const { path } of points) visit(walk, path, 0);
   const reasons = [...walk.failures].map(([reason, count]) => `${reason} on ${count} files`);
+  if (unknown) return { view: { status: 'unsupported', reason: `${proc}/self/mountinfo cannot be read` }, pins: [] };
   if (hidden > 0) reasons.push(`the mounts of ${hidden} processes may not be read`);
   return {
     view: reasons.length === 0 ? { status: 'ok' } : { status: 'partial', reason: reasons.join('; ') },

@@ -17,10 +17,11 @@ export interface CgroupView {
 }
 
 export function readCgroups(bpf: Bpf, proc: string, pids: readonly number[]): CgroupView {
-  const { points } = findMounts(proc, 'cgroup2', pids);
+  const { points, unknown } = findMounts(proc, 'cgroup2', pids);
   const walk = new Walk(bpf);
   if (points.length === 0) {
-    return { ...walk, view: { status: 'unsupported', reason: 'no cgroup2 is mounted' } };
+    const reason = unknown ? `${proc}/self/mountinfo cannot be read` : 'no cgroup2 is mounted';
+    return { view: { status: 'unsupported', reason }, attached: [], paths: new Map() };
   }
   for (const point of outermost(points)) walk.visit(point.path, 0);
   return { view: status(walk, proc), attached: walk.attached, paths: walk.paths };

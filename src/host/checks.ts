@@ -25,17 +25,16 @@ export interface CheckInput {
  */
 export async function crossCheck(input: CheckInput): Promise<Inconsistency[]> {
   const { reader, first } = input;
-  if (first.views.bpf.status !== 'ok') return [];
+  if (first.ended.size === 0) return [];
   const claims = findClaims(first, probeAll(reader.bpf, first));
   if (claims.length === 0) return [];
   const witness = await watch(input, claims);
   const second = await input.lookAgain();
-  if (second.views.bpf.status !== 'ok') return [];
   const again = new Set(findClaims(second, probeSuspects(reader.bpf, claims)).map(identity));
   const confirmed = claims.filter((claim) =>
-    claim.check === 'B' ? witness.confirms(claim, second) : again.has(identity(claim)),
+    claim.check === 'B' ? second.whole.has('program') && witness.confirms(claim, second) : again.has(identity(claim)),
   );
-  return summarise(confirmed);
+  return summarise(withIds(confirmed, reader));
 }
 
 function identity({ check, object, id, tag, evidence }: Claim): string {
@@ -48,8 +47,9 @@ const PROBE_EACH_END: Readonly<Record<Kind, number>> = { program: 50_000, map: 5
 /** Beyond the highest that is listed. */
 const PROBE_BEYOND = 256;
 
-function probeAll(bpf: Bpf, { listed }: Look): Probed {
+function probeAll(bpf: Bpf, { listed, ended }: Look): Probed {
   const probe = (kind: Kind) => {
+    if (!ended.has(kind)) return [];
     const top = highest(listed[kind]) + PROBE_BEYOND;
     const found: number[] = [];
     for (let id = 1; id <= top; id++) {
@@ -136,6 +136,20 @@ function keyOf({ tag, name, address }: KernelSymbol): string {
   return `${tag} ${name} ${address ?? ''}`;
 }
 
+/** Symbols name no ids. Where one of the suspects has the tag of a symbol, both are about the same program. */
+function withIds(claims: readonly Claim[], reader: ProgramReader): Claim[] {
+  const owners = new Map<string, number>();
+  for (const { object, id } of claims) {
+    const program = object === 'program' && id !== undefined ? readProgram(reader, id) : -1;
+    if (typeof program === 'number' || id === undefined) continue;
+    for (const tag of [program.tag, ...program.subprogramTags]) owners.set(tag, id);
+  }
+  return claims.map((claim) => {
+    const id = claim.id ?? owners.get(claim.tag ?? '');
+    return id === undefined ? claim : { ...claim, id };
+  });
+}
+
 /** One entry an object, or a tag whose program has no id. */
 function summarise(claims: readonly Claim[]): Inconsistency[] {
   const groups = new Map<string, Claim[]>();
@@ -150,7 +164,7 @@ function summarise(claims: readonly Claim[]): Inconsistency[] {
       {
         object: first.object,
         ...(first.id !== undefined && { id: first.id }),
-        ...(first.tag !== undefined && { tag: first.tag }),
+        ...(first.id === undefined && first.tag !== undefined && { tag: first.tag }),
         checks: [...new Set(group.map(({ check }): Check => check))].sort(),
         evidence: [...new Set(group.map(({ evidence }) => evidence))],
       },

@@ -26,9 +26,10 @@ export type Probed = Readonly<Record<Kind, readonly number[]>>;
  * - F: fdinfo and bpf(2) tell different tags of one program.
  */
 export function findClaims(look: Look, probed: Probed): Claim[] {
-  const { listed } = look;
-  return [...claimsOfProbes(probed), ...claimsOfSymbols(look), ...references(look)].filter(
-    ({ check, object, id }) => check === 'F' || id === undefined || !listed[object].has(id),
+  const { listed, ended } = look;
+  const claims = [...claimsOfProbes(probed), ...claimsOfSymbols(look), ...references(look)];
+  return claims.filter(
+    ({ check, object, id }) => check === 'F' || id === undefined || (ended.has(object) && !listed[object].has(id)),
   );
 }
 
@@ -38,7 +39,9 @@ function claimsOfProbes(probed: Probed): Claim[] {
   return [...claim('program', 'A'), ...claim('map', 'E'), ...claim('link', 'E')];
 }
 
-function claimsOfSymbols({ symbols, seen }: Look): Claim[] {
+/** A program that could not be read has symbols too: they would be taken for a stranger's. */
+function claimsOfSymbols({ symbols, seen, whole }: Look): Claim[] {
+  if (!whole.has('program')) return [];
   return surplusSymbols(symbols, seen.programs).map((symbol) => ({
     check: 'B',
     object: 'program',

@@ -12,7 +12,7 @@ import { type Merged, merge } from './merge.ts';
 import { namespaceOf, orAbsent } from './processes.ts';
 import { type ProgramReader, readProgram, readTag, readXlated } from './programs.ts';
 import type { HostSnapshot, Inconsistency, LiveProgram, Scope } from './records.ts';
-import { errnoName, type Native, nativeSys, type Sys } from './syscall.ts';
+import { ERRNO, errnoName, type Native, nativeSys, type Sys } from './syscall.ts';
 
 export interface HostOptions {
   /** The calls to use; this machine's own by default. */
@@ -72,14 +72,21 @@ export function liveTags(options: Pick<HostOptions, 'native'> = {}): LiveTags {
     );
   }
   const tags = new Map<string, number[]>();
+  const failures: string[] = [];
   for (const id of ids) {
     const tag = readTag(bpf, id);
-    if (typeof tag === 'number') continue;
+    if (typeof tag === 'number') {
+      if (tag !== -ERRNO.ENOENT) failures.push(`program ${id}: ${errnoName(tag)}`);
+      continue;
+    }
     const same = tags.get(tag);
     if (same) same.push(id);
     else tags.set(tag, [id]);
   }
-  return { tags, diagnostics: [] };
+  const [failure] = failures;
+  if (failure === undefined) return { tags, diagnostics: [] };
+  const message = `${failures.length} of ${ids.length} live programs could not be read, the first: ${failure}`;
+  return { tags, diagnostics: [{ severity: 'warning', code: 'live-unread', where: 'kernel', message }] };
 }
 
 /** The instructions of a live program as the kernel rewrote them, or why they are not to be had. */

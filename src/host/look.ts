@@ -7,7 +7,7 @@ import { readHolders } from './holders.ts';
 import { readKallsyms } from './kallsyms.ts';
 import type { Observations } from './merge.ts';
 import { readNet } from './net.ts';
-import { type Listed, NOTHING, readLaterObjects, readObjects } from './objects.ts';
+import { type Kind, type Listed, NOTHING, readLaterObjects, readObjects } from './objects.ts';
 import { withoutCalls } from './proc-programs.ts';
 import { orAbsent, processIds } from './processes.ts';
 import type { ProgramReader } from './programs.ts';
@@ -20,6 +20,9 @@ export interface Look {
   readonly symbols: readonly KernelSymbol[];
   /** What the kernel listed at the beginning or at the end. */
   readonly listed: Listed;
+  /** Kinds whose list can be held against other views, and of which every listed object was read. */
+  readonly ended: ReadonlySet<Kind>;
+  readonly whole: ReadonlySet<Kind>;
   readonly diagnostics: readonly Diagnostic[];
 }
 
@@ -63,6 +66,8 @@ export async function look(reader: ProgramReader, net: Net, { proc, holderBudget
     seen: isListing ? seen : withoutCalls(seen, kallsyms.symbols),
     symbols: kallsyms.symbols,
     listed: objects.listed,
+    ended: objects.ended,
+    whole: objects.whole,
     diagnostics: objects.diagnostics,
   };
 }
@@ -94,6 +99,8 @@ export async function lookFromOutside(missing: string, { proc, holderBudget }: S
     seen: tool.programs.length > 0 ? seen : withoutCalls(seen, kallsyms.symbols),
     symbols: kallsyms.symbols,
     listed: NOTHING,
+    ended: new Set(),
+    whole: new Set(),
     diagnostics: tool.diagnostics,
   };
 }

@@ -14,6 +14,8 @@ export interface MountPoint {
 export interface MountPoints {
   /** This process's own mount namespace first; each directory of each filesystem once. */
   readonly points: readonly MountPoint[];
+  /** Whether even this process's own mounts could not be read. */
+  readonly unknown: boolean;
   /** Processes whose mount namespace this process may not look into. */
   readonly hidden: number;
 }
@@ -32,14 +34,15 @@ export function findMounts(proc: string, type: string, pids: readonly number[]):
       points.push(point);
     }
   };
-  add(orAbsent(() => readFileSync(`${proc}/self/mountinfo`, 'utf8')) ?? '', '');
+  const ownMounts = orAbsent(() => readFileSync(`${proc}/self/mountinfo`, 'utf8'));
+  add(ownMounts ?? '', '');
   for (const [inode, pid] of members) {
     if (inode === own) continue;
     const text = orAbsent(() => readFileSync(`${proc}/${pid}/mountinfo`, 'utf8'));
     if (text === undefined) unread++;
     else add(text, `${proc}/${pid}/root`);
   }
-  return { points, hidden: hidden + unread };
+  return { points, unknown: ownMounts === undefined, hidden: hidden + unread };
 }
 
 /** proc(5): id, parent, major:minor, root, mount point, options, optional fields, " - ", type, source, options. */

@@ -35,8 +35,8 @@ export function readNet({ bpf, net, proc, pids }: NetReader): NetView {
     if (refusal !== undefined && refusal !== 'ENOENT') note(walk, `${refusal} for a network namespace`);
     readNamespace(walk, namespace);
   }
-  if (hidden > 0) walk.failures.set('network namespaces of processes not known', hidden);
-  const reasons = [...walk.failures].map(([reason, count]) => `${reason} (${count} times)`);
+  if (hidden > 0) walk.failures.set('network namespace of a process not to be known', hidden);
+  const reasons = [...walk.failures].map(([reason, count]) => (count === 1 ? reason : `${reason} (${count} times)`));
   return {
     view: reasons.length === 0 ? { status: 'ok' } : { status: 'partial', reason: reasons.join('; ') },
     attached: walk.attached,

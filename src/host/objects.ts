@@ -20,6 +20,9 @@ export interface ObjectsView {
   readonly attached: readonly AttachedProgram[];
   /** Every id that the kernel listed, also of what was gone a moment later. */
   readonly listed: Listed;
+  /** Kinds whose list came to its end, and whose listed objects could all be read as long as they were there. */
+  readonly ended: ReadonlySet<Kind>;
+  readonly whole: ReadonlySet<Kind>;
   readonly diagnostics: readonly Diagnostic[];
 }
 
@@ -45,6 +48,8 @@ export function readObjects(reader: ProgramReader, known: Listed = NOTHING): Obj
     links: links.objects,
     attached: maps.objects.flatMap(({ attached }) => attached),
     listed: { program: programs.listed, map: maps.listed, link: links.listed },
+    ended: kindsOf({ program: programs, map: maps, link: links }, ({ errno }) => errno === 0),
+    whole: kindsOf({ program: programs, map: maps, link: links }, ({ errno, failed }) => errno === 0 && !failed),
     diagnostics: log.diagnostics,
   };
 }
@@ -60,9 +65,22 @@ export function readLaterObjects(reader: ProgramReader, first: ObjectsView): Obj
     links: [...first.links, ...later.links],
     attached: [...first.attached, ...later.attached],
     listed: { program: both('program'), map: both('map'), link: both('link') },
+    ended: intersection(first.ended, later.ended),
+    whole: intersection(first.whole, later.whole),
     diagnostics: first.diagnostics,
   };
 }
+
+function kindsOf(answers: Readonly<Record<Kind, Answers<unknown>>>, holds: (answer: Answers<unknown>) => boolean) {
+  return new Set(KINDS.filter((kind) => holds(answers[kind])));
+}
+
+function intersection(a: ReadonlySet<Kind>, b: ReadonlySet<Kind>): ReadonlySet<Kind> {
+  return new Set(KINDS.filter((kind) => a.has(kind) && b.has(kind)));
+}
+
+const KINDS: readonly Kind[] = ['program', 'map', 'link'];
+const NONE: ReadonlySet<Kind> = new Set();
 
 export const NOTHING: Listed = { program: new Set(), map: new Set(), link: new Set() };
 
@@ -72,7 +90,17 @@ function refused(errno: number): ObjectsView {
     errno === ERRNO.EPERM || errno === ERRNO.EACCES
       ? { status: 'denied', reason: `${name}: listing programs takes CAP_SYS_ADMIN in the initial user namespace` }
       : { status: 'unsupported', reason: `${name}: this kernel does not list programs` };
-  return { view, programs: [], maps: [], links: [], attached: [], listed: NOTHING, diagnostics: [] };
+  return {
+    view,
+    programs: [],
+    maps: [],
+    links: [],
+    attached: [],
+    listed: NOTHING,
+    ended: NONE,
+    whole: NONE,
+    diagnostics: [],
+  };
 }
 
 interface Log {
@@ -84,6 +112,7 @@ interface Answers<T> {
   readonly objects: readonly T[];
   readonly listed: ReadonlySet<number>;
   readonly errno: number;
+  readonly failed: boolean;
 }
 
 function readAll<T>(
@@ -109,5 +138,5 @@ function readAll<T>(
     log.reasons.push(message);
     log.diagnostics.push({ severity: 'warning', code: errnoName(failure), where: `${kind} ${failed[0]}`, message });
   }
-  return { objects, listed: new Set(ids), errno };
+  return { objects, listed: new Set(ids), errno, failed: failures.size > 0 };
 }
