@@ -55,6 +55,8 @@ export class CoreCode {
   readonly #records: readonly PlacedRecord[];
   /** By index of the function. */
   readonly #affected: ReadonlySet<number>;
+  /** Names of types that the kernel proper has none of, by function: a module may have one. */
+  readonly #absent = new Map<number, string>();
   #patched: ReadonlyMap<number, Uint8Array | FormatError> | undefined;
 
   constructor(object: BpfObject, kernel: Kernel, rules: CoreRules, functions = object.functions) {
@@ -75,6 +77,10 @@ export class CoreCode {
     this.#patched ??= this.#patchAll(kernel);
     const code = this.#patched.get(each.index);
     if (code instanceof FormatError) throw code;
+    const absent = this.#absent.get(each.index);
+    if (absent !== undefined && this.#rules.modules && !this.#kernel.knowsModules) {
+      evidence.assumptions.add(`no loaded module has a type ${JSON.stringify(absent)}`);
+    }
     return code ?? each.code;
   }
 
@@ -87,6 +93,9 @@ export class CoreCode {
     const relocator = new CoreRelocator(btf, { kernel, modules }, this.#rules, WORK_BUDGET);
     for (const { function: home, slot, record } of this.#records) {
       const result = relocator.relocate(record);
+      if (isUnmatched(result) && !hasCandidate(kernel, btf.name(record.type), this.#rules)) {
+        this.#absent.set(home.index, this.#rules.essentialName(btf.name(record.type)));
+      }
       const code = patched.get(home.index) ?? new Uint8Array(home.code);
       if (code instanceof FormatError) continue;
       patched.set(home.index, this.#patch(code, slot, result, elf.littleEndian) ?? code);
@@ -106,6 +115,16 @@ export class CoreCode {
       throw error;
     }
   }
+}
+
+function isUnmatched(result: CoreResult): boolean {
+  if (result.outcome === 'value') return result.target === undefined && result.local.kind !== 'local_type_id';
+  return result.outcome === 'poison';
+}
+
+function hasCandidate(kernel: Btf, name: string, { essentialName }: CoreRules): boolean {
+  const wanted = essentialName(name);
+  return kernel.typesOfStem(name).some((id) => essentialName(kernel.name(id)) === wanted);
 }
 
 /** Loaders go on without a `.BTF.ext` that they cannot read; whether they could read this one is not known. */

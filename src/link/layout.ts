@@ -32,7 +32,7 @@ export interface LayoutRules {
 /** BPF_MAX_SUBPROGS: more functions than this in one program the kernel refuses before it computes a tag. */
 const MAX_FUNCTIONS = 256;
 /** BPF_COMPLEXITY_LIMIT_INSNS: longer programs are refused as well. */
-export const MAX_SLOTS = 1_000_000;
+const MAX_SLOTS = 1_000_000;
 
 interface Fixup extends Reference {
   readonly slot: number;

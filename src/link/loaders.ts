@@ -2,10 +2,11 @@
 import { AYA } from './aya.ts';
 import { CILIUM } from './cilium.ts';
 import { LIBBPF } from './libbpf.ts';
+import { LIBBPF_LEGACY } from './libbpf-legacy.ts';
 import { LIBBPF_LIGHT } from './libbpf-light.ts';
 import type { Loader, LoaderName } from './loader.ts';
 
-export const LOADERS: readonly Loader[] = [...LIBBPF, ...LIBBPF_LIGHT, ...CILIUM, ...AYA];
+export const LOADERS: readonly Loader[] = [...LIBBPF, LIBBPF_LEGACY, ...LIBBPF_LIGHT, ...CILIUM, ...AYA];
 
 const WORDS: Readonly<Record<LoaderName, string>> = {
   libbpf: 'libbpf',

@@ -7,7 +7,7 @@ import type { LinkedCode } from './loader.ts';
 import { poisonMap } from './relocate.ts';
 
 /** So many sets of maps are tried for one program, the whole included. */
-export const MAX_VARIANTS = 64;
+const MAX_VARIANTS = 64;
 
 /**
  * Sets of maps that may be switched off, likelier first: one map, then two, and so on, the last ones defined first, for fallbacks

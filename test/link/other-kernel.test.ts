@@ -64,6 +64,14 @@ test('a kernel without the type gets poison', () => {
   expect(predicted(new BtfBuilder())?.tags[0]?.tag).toBe(sha256([poison, poison, move(0), EXIT]));
 });
 
+test('a type that the kernel proper lacks may be that of a module', () => {
+  const { modules: _, ...unknown } = kernelWith(new BtfBuilder());
+  expect(predictTags(reader(), unknown)[0]?.tags[0]).toMatchObject({
+    exact: false,
+    assumptions: ['no loaded module has a type "task"', 'kernel BTF made by hand'],
+  });
+});
+
 test('without the types of the kernel there is no tag', () => {
   expect(predictTags(reader(), { release: '6.18.0' })[0]).toMatchObject({ state: 'needs-btf', tags: [] });
 });
