@@ -150,7 +150,8 @@ export class Netlink {
           if (errno === 0) return bodies;
           throw new NetlinkError(errno);
         }
-        if (header.nlmsg_type === answers) bodies.push(body.slice());
+        // An answer begins with the same struct as its request.
+        if (header.nlmsg_type === answers && body.length >= request.length) bodies.push(body.slice());
       }
     }
   }

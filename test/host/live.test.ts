@@ -76,6 +76,37 @@ describe.skipIf(UNABLE !== undefined)(title('the running kernel'), () => {
     }
   });
 
+  test('a program in a prog_array runs there, and who holds the array holds the program', async () => {
+    const pins = `${machine.pins}/tail`;
+    output('bpftool', ['prog', 'loadall', `${SAMPLES}globals.bpf.o`, pins, 'pinmaps', `${pins}-maps`]);
+    output('bpftool', [
+      'map',
+      'update',
+      'pinned',
+      `${pins}-maps/steps`,
+      'key',
+      '1',
+      '0',
+      '0',
+      '0',
+      'value',
+      'pinned',
+      `${pins}/drop`,
+    ]);
+    const { programs, maps } = await readHost();
+    const steps = maps.find((map) => map.pins.includes(`${pins}-maps/steps`));
+    const drop = programs.find((program) => program.pins.includes(`${pins}/drop`));
+    expect(drop?.attachments).toContainEqual({
+      kind: 'prog_array',
+      target: `map ${steps?.id} [1]`,
+      mapId: steps?.id,
+      key: 1,
+    });
+    const families = maps.find((map) => map.pins.includes(`${pins}-maps/families`));
+    const inner = ['ipv4', 'ipv6'].map((name) => maps.find((map) => map.pins.includes(`${pins}-maps/${name}`))?.id);
+    expect(families?.innerMapIds).toEqual(inner);
+  });
+
   test('the instructions of a program are those that bpftool dumps', () => {
     const pins = machine.load('nested', 'code');
     const id = machine.idOf(`${pins}/pass`);
