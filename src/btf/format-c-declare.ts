@@ -1,7 +1,7 @@
 // Declarations and definitions in C syntax: what a type looks like where it is used and where it is defined.
 import { FormatError } from '../diagnostics.ts';
 import type { Btf } from './decode.ts';
-import type { CNames } from './format-c-names.ts';
+import { type CNames, checkName } from './format-c-names.ts';
 import { padding } from './format-c-padding.ts';
 import { suffix } from './format-raw.ts';
 import type { BtfComposite, BtfEnum, BtfEnum64, BtfFuncProto, BtfType } from './types.ts';
@@ -27,9 +27,10 @@ export class CDeclarations {
   /**
    * `name` as a variable, member or parameter of the type, which may be empty. Anonymous structs and enums are
    * written out at this indentation.
-   * @throws FormatError `btf-depth`, `btf-type-id`, `string-offset`
+   * @throws FormatError `btf-depth`, `btf-name`, `btf-type-id`, `string-offset`
    */
   declare(id: number, name: string, indent = 0): string {
+    checkName(name);
     if (this.#depth >= MAX_DEPTH) throw tooDeep(id);
     if (--this.#budget < 0)
       throw new FormatError('btf-depth', 0, 'the types repeat each other too often to be printed');

@@ -1,4 +1,5 @@
 // Names as a C file can have them: each once in its name space, later ones with `___2`, `___3` after them.
+import { FormatError } from '../diagnostics.ts';
 import { type BtfType, isEnum } from './types.ts';
 
 export class CNames {
@@ -20,6 +21,7 @@ export class CNames {
 
   /** Every call is a new enumerator. */
   enumerator(name: string): string {
+    checkName(name);
     return unique(this.#identifiers, name);
   }
 }
@@ -34,3 +36,13 @@ function unique(taken: Map<string, number>, name: string): string {
   taken.set(name, uses);
   return uses > 1 ? `${name}___${uses}` : name;
 }
+
+/**
+ * Compilers of other languages leave names that C does not have; one with a line break could pass for lines of its own.
+ * @throws FormatError `btf-name`
+ */
+export function checkName(name: string): void {
+  if (CONTROL.test(name)) throw new FormatError('btf-name', 0, `${JSON.stringify(name)} is no name in C`);
+}
+
+const CONTROL = /[\p{Cc}\u2028\u2029]/u;

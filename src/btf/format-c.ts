@@ -3,7 +3,7 @@
 import { attempt, type Diagnostic, FormatError } from '../diagnostics.ts';
 import type { Btf } from './decode.ts';
 import { CDeclarations } from './format-c-declare.ts';
-import { CNames } from './format-c-names.ts';
+import { CNames, checkName } from './format-c-names.ts';
 import { DefinitionOrder } from './format-c-order.ts';
 import type { BtfComposite, BtfInt, BtfReference } from './types.ts';
 
@@ -80,6 +80,7 @@ class DefinitionWriter {
       throw new FormatError('btf-depth', 0, 'the types repeat each other too often to be printed');
     if (depth > MAX_DEPTH) throw new FormatError('btf-depth', 0, `type ${id} nests deeper than ${MAX_DEPTH}`);
     const type = this.#btf.type(id);
+    checkName(type.name);
     switch (type.kind) {
       case 'int':
         this.#written.add(id);

@@ -43,6 +43,8 @@ export function describeBtf(
     pieces.push(text.take(piece));
   }
   log.addAll(diagnostics);
+  // The raw listing marks such types itself.
+  if (form === 'c' && diagnostics.length > 0) pieces.push(`\n/* ${diagnostics.length} types left out: not C */\n`);
   return { types: btf.count, coreRelocations, listing: { form, text: pieces } };
 }
 

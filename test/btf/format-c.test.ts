@@ -211,3 +211,17 @@ test('changed BTF is printed or reported, in bounded time', () => {
     { numRuns: 300 },
   );
 });
+
+test('a name that breaks the line is left out, with whatever needs it', () => {
+  const builder = new BtfBuilder();
+  const int = builder.int('int', 4, 1);
+  const forged = builder.struct('a\nint system(const char *);\nstruct b', 4, [{ name: 'x', type: int, at: 0 }]);
+  builder.struct('user', 8, [{ name: 'p', type: builder.ptr(forged), at: 0 }]);
+  builder.struct('members', 4, [{ name: 'x;\n} forged; struct {', type: int, at: 0 }]);
+  builder.struct('intact', 4, [{ name: 'x', type: int, at: 0 }]);
+  const diagnostics: Diagnostic[] = [];
+  const text = [...formatC(Btf.parse(builder.bytes()), diagnostics)].join('');
+  expect(text).not.toMatch(/forged|system/);
+  expect(text).toContain('struct intact {');
+  expect(new Set(diagnostics.map(({ code }) => code))).toEqual(new Set(['btf-name']));
+});
