@@ -42,7 +42,7 @@ export function styleOf(args: OutputArguments): Style {
   const plain = (process.env.NO_COLOR ?? '') !== '' || process.env.TERM === 'dumb';
   return {
     color: args.color === 'always' || (args.color === 'auto' && terminal && !plain),
-    width: terminal ? (process.stdout.columns ?? 80) : Number.POSITIVE_INFINITY,
+    width: terminal ? process.stdout.columns || 80 : Number.POSITIVE_INFINITY,
     verbose: args.verbose,
     quiet: args.quiet,
   };
