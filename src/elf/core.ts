@@ -67,7 +67,10 @@ export function readCoreFile(reader: Reader, size: number): CoreFile | undefined
         segments.push({ start, end, offset: p_offset, stored, flags: p_flags });
       } else if (p_type === PT.NOTE && mappings.length === 0) {
         mappings.push(
-          ...readMappings(readAt(reader, p_offset, Math.min(p_filesz, size - p_offset, NOTES_READ)), little),
+          ...readMappings(
+            readAt(reader, p_offset, Math.max(0, Math.min(p_filesz, size - p_offset, NOTES_READ))),
+            little,
+          ),
         );
       }
     }

@@ -1,6 +1,6 @@
 // Examines processes: their own pages in each of them, and the files that they map once for all.
 // Synchronous: it runs the same in a worker thread and inline.
-import { type ByteRange, bytesIn, coalesce, covers, intersect } from '../bytes/range.ts';
+import { type ByteRange, bytesIn, coalesce, covers, intersect, lastAtOrBefore } from '../bytes/range.ts';
 import type { Candidates, SearchRange } from '../carve/search.ts';
 import { hex } from '../diagnostics.ts';
 import { ehdr64 } from '../elf/layouts.ts';
@@ -152,7 +152,12 @@ export class ProcessExaminer {
   ): void {
     const where = `pid:${process.source.pid}`;
     this.examination.countRejected(parts, { where, base: 0 });
-    const headers = [...parts.flatMap((part) => part.offsets), ...headersInFiles(memory.mappings, searched)];
+    const inFiles = headersInFiles(memory.mappings, searched);
+    if (inFiles.left > 0) {
+      const message = `${inFiles.left} headers in mapped files were not examined: they are mapped over and over`;
+      this.examination.diagnostic({ severity: 'warning', code: 'work-limit', where, message });
+    }
+    const headers = [...parts.flatMap((part) => part.offsets), ...inFiles.addresses];
     const ascending = [...new Set(headers)].sort((a, b) => a - b);
     let next = 0;
     for (const span of memory.spans) {
@@ -199,17 +204,32 @@ function fileRange({ start, end, offset }: Mapping): ByteRange | undefined {
   return typeof offset === 'number' ? { from: offset, to: offset + end - start } : undefined;
 }
 
-/** Addresses at which the headers that were found in files lie in this process. */
-function headersInFiles(mappings: readonly Backed[], searched: readonly SearchedFile[]): number[] {
-  const byKey = new Map(searched.filter(({ headers }) => headers.length > 0).map((file) => [file.key, file]));
-  return mappings.flatMap(({ mapping, backing }) => {
-    const headers = backing.kind === 'file' ? byKey.get(backing.file.key)?.headers : undefined;
+/** Addresses of headers that one process is searched for: a file full of them can be mapped thousands of times. */
+const HEADERS_IN_FILES = 1 << 20;
+
+/** Addresses at which the headers that were found in files lie in this process, and how many more there are. */
+function headersInFiles(
+  mappings: readonly Backed[],
+  searched: readonly SearchedFile[],
+): { readonly addresses: readonly number[]; readonly left: number } {
+  const byKey = new Map(
+    searched
+      .filter(({ headers }) => headers.length > 0)
+      .map(({ key, headers }) => [key, [...headers].sort((a, b) => a - b)]),
+  );
+  const addresses: number[] = [];
+  let left = 0;
+  for (const { mapping, backing } of mappings) {
+    const headers = backing.kind === 'file' ? byKey.get(backing.file.key) : undefined;
     const range = fileRange(mapping);
-    if (headers === undefined || range === undefined) return [];
-    return headers
-      .filter((offset) => offset >= range.from && offset < range.to)
-      .map((offset) => mapping.start + offset - range.from);
-  });
+    if (headers === undefined || range === undefined) continue;
+    const first = lastAtOrBefore(headers, range.from - 1, (offset) => offset) + 1;
+    const past = lastAtOrBefore(headers, range.to - 1, (offset) => offset) + 1;
+    const taken = Math.min(past, first + HEADERS_IN_FILES - addresses.length);
+    for (const offset of headers.slice(first, taken)) addresses.push(mapping.start + offset - range.from);
+    left += past - taken;
+  }
+  return { addresses, left };
 }
 
 /** Bytes before a page in which a header may begin that ends in the page. */

@@ -3,6 +3,7 @@
 import { type ByteRange, coalesce, subtract } from '../bytes/range.ts';
 import type { Candidates } from '../carve/search.ts';
 import type { Diagnostic } from '../diagnostics.ts';
+import { errnoDiagnostic } from '../source/errno.ts';
 import type { MappedFile } from '../source/mapped-file.ts';
 import { adviceFor } from '../source/privilege.ts';
 import { listProcesses, type Refusal } from '../source/process.ts';
@@ -53,12 +54,22 @@ export class Processes {
     const { pids, all } = this.targets;
     this.sayWhatIsMissing();
     const named = new Set(pids);
-    const others = all ? listProcesses().filter((pid) => !named.has(pid) && pid !== process.pid) : [];
+    const others = all ? this.list().filter((pid) => !named.has(pid) && pid !== process.pid) : [];
     await Promise.all([
       ...[...named].map((pid) => this.host.limit(() => this.examineOne(pid, true))),
       ...others.map((pid) => this.host.limit(() => this.examineOne(pid, false))),
     ]);
     this.reportFolded();
+  }
+
+  private list(): number[] {
+    try {
+      return listProcesses();
+    } catch (error) {
+      this.host.unreadable(1);
+      this.host.diagnostic(errnoDiagnostic(error, '/proc', 'cannot list processes', 'error'));
+      return [];
+    }
   }
 
   private async examineOne(pid: number, named: boolean): Promise<void> {

@@ -72,7 +72,13 @@ export class ProcessMemory implements Reader {
 
   /** Bytes of pages that exist in a range of addresses. */
   storedIn(range: ByteRange): number {
-    return bytesIn(intersect(this.pages, [range]));
+    const pages = this.pages;
+    const first = Math.max(
+      0,
+      lastAtOrBefore(pages, range.from, ({ from }) => from),
+    );
+    const past = lastAtOrBefore(pages, range.to, ({ from }) => from) + 1;
+    return bytesIn(intersect(pages.slice(first, past), [range]));
   }
 
   mappingAt(address: number): Backed | undefined {

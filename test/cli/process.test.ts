@@ -112,7 +112,9 @@ describe.skipIf(missing !== undefined)(`scan --pid${missing === undefined ? '' :
 
   test('without koffi finds the same, and says once what is missing', { timeout: 120_000 }, async () => {
     const home = withoutKoffi();
-    const holders = await Promise.all(['heap', 'none', 'dirty', 'untouched', 'reserved'].map((how) => hold(how)));
+    const holders = await Promise.all(
+      ['heap', 'none', 'dirty', 'untouched', 'reserved', 'sparse'].map((how) => hold(how)),
+    );
     const args = ['scan', '-j', '--btf', 'none', ...holders.flatMap(({ pid }) => ['--pid', String(pid)])];
     const places = ({ stdout }: Ran) =>
       JSON.parse(stdout).objects.map(
@@ -121,7 +123,7 @@ describe.skipIf(missing !== undefined)(`scan --pid${missing === undefined ? '' :
     const plain = bpfcarve(args, home);
     expect(plain.status).toBe(0);
     expect(places(plain)).toEqual(places(bpfcarve(args)));
-    expect(places(plain)).toHaveLength(5);
+    expect(places(plain)).toHaveLength(6);
     const said = JSON.parse(plain.stdout).diagnostics.filter(({ code }: { code: string }) => code === 'no-koffi');
     expect(said).toEqual([
       expect.objectContaining({ severity: 'warning', message: expect.stringContaining("Cannot find module 'koffi'") }),
