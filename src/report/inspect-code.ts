@@ -28,11 +28,11 @@ export function* renderCode(
     yield `\n${renderHead(each, style, colors)}`;
     let shown: Place = { ...(each.sourceFile !== undefined && { file: each.sourceFile }) };
     for (const line of each.code) {
+      if (line.label !== undefined) yield `${colors.bold(`${line.label}:`)}\n`;
       if (line.file !== undefined && !isSame(line, shown)) {
         yield renderSource(line, shown, style, colors);
         shown = line;
       }
-      if (line.label !== undefined) yield `${colors.bold(`${line.label}:`)}\n`;
       yield renderLine(line, style, colors);
     }
   }

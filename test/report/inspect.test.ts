@@ -266,8 +266,8 @@ trace_exit  kretprobe/do_exit  1,024 instructions  /src/opensnoop.bpf.c
      2  if r0 == 0x0 goto +0x1 <L5>
      3  r1 = 0x58c
           ; CO-RE byte_off struct task_struct.tgid (0:77 @ 1420) -> 2464
-; /usr/include/bpf.h:7
 L5:
+; /usr/include/bpf.h:7
      5  exit
 `);
 });
