@@ -149,12 +149,13 @@ export class Finder {
       }
       from = this.wasm.next.value;
     }
-    if (anchors.classic) this.findReturnsIn(offset, limit, anchors);
     anchors.dropped += this.wasm.dropped.value;
+    if (anchors.classic) this.findReturnsIn(offset, limit, anchors);
   }
 
   private findReturnsIn(offset: number, limit: number, anchors: AnchorList): void {
     this.wasm.crowd.value = CROWD_PER_WINDOW;
+    this.wasm.dropped.value = 0;
     let from = INPUT;
     while (from < INPUT + limit) {
       const count = this.wasm.findReturns(from, INPUT + limit, LIST, LIST_CAPACITY);
@@ -163,6 +164,7 @@ export class Finder {
       }
       from = this.wasm.next.value;
     }
+    anchors.droppedReturns += this.wasm.dropped.value;
   }
 
   /** Headers that begin in the last 63 bytes of a source: the magic and e_machine may be there, the whole is not. */
@@ -184,10 +186,10 @@ const TRUNCATED_HEADER = REJECTIONS.indexOf('truncated-header');
 const CEILING = BigInt(EXTENT_CEILING);
 const MACHINE_END = ehdr64.offsets.e_machine + 2;
 
-/** Gathers what one search finds; the counts are a plain array because a hostile source makes millions. */
+/** Gathers what one search finds; counts by number, not by name, because a hostile source makes millions. */
 class Tally {
   private offsets: number[] = [];
-  private readonly counts = new Uint32Array(REJECTIONS.length);
+  private readonly counts = new Array<number>(REJECTIONS.length).fill(0);
   private readonly listed: RejectedCandidate[] = [];
   private end: number | undefined;
 
@@ -218,7 +220,8 @@ class Tally {
   /** Settles headers whose name section lay beyond the window, and gives the result. */
   finish(reader: Reader): Candidates {
     if (this.offsets.length > 0) this.settle(new BlockReader(reader));
-    const { offsets, listed, end } = this;
+    const { offsets, listed } = this;
+    const end = this.end;
     const rejected: Partial<Record<Rejection, number>> = {};
     let seen = offsets.length;
     for (const [code, name] of REJECTIONS.entries()) {

@@ -178,8 +178,7 @@ class Watch {
   }
 
   get outcome(): Omit<Outcome, 'interrupted'> {
-    const { failed, found, unreadable } = this;
-    return { failed, found, unreadable };
+    return { failed: this.failed, found: this.found, unreadable: this.unreadable };
   }
 
   async closeEvidence(): Promise<void> {
