@@ -24,6 +24,8 @@ export interface FileTask {
 export interface LargeFile extends FileTask {
   readonly device: number;
   readonly inode: number;
+  /** Bytes, when its beginning was looked at. */
+  readonly size: number;
   readonly head: Candidates;
   readonly ranges: readonly SearchRange[];
 }
@@ -84,7 +86,7 @@ export class FileExaminer {
     }
     try {
       file.failure = failure;
-      this.finish(file, parts, file.stats.size);
+      this.finish(file, parts, large.size);
     } finally {
       file.close();
     }
@@ -135,13 +137,15 @@ export class FileExaminer {
     if (file.stats.size <= SEGMENT) {
       // Files of the kernel say that they are empty, and a file that grows may have been.
       const parts = [head, ...this.searchRanges(file, onward(SEGMENT))];
-      this.finish(file, parts, endOf(parts) ?? parts.length * SEGMENT);
+      const searched = parts.length * SEGMENT;
+      this.finish(file, parts, endOf(parts) ?? searched, searched);
       return undefined;
     }
     const ranges = this.rangesAfter(file, SEGMENT);
     const stored = ranges.reduce((sum, range) => sum + range.to - range.from, 0);
     if (this.examination.options.split && stored > SPLIT_FROM) {
-      return { ...task, device: file.stats.dev, inode: file.stats.ino, head, ranges };
+      const { dev: device, ino: inode, size } = file.stats;
+      return { ...task, device, inode, size, head, ranges };
     }
     this.finish(file, [head, ...this.searchRanges(file, ranges)], file.stats.size);
     return undefined;
@@ -168,22 +172,23 @@ export class FileExaminer {
     for (const range of ranges) {
       if (this.examination.cancelled()) break;
       const part = this.examination.search(file, range);
-      parts.push(part);
+      // Where nothing is says nothing of where the end is.
+      if (part.end !== range.from) parts.push(part);
       if (part.end !== undefined && part.end < range.to) break;
     }
     return parts;
   }
 
-  private finish(file: OpenFile, parts: readonly Candidates[], expected: number): void {
-    const end = endOf(parts);
-    const size = end ?? expected;
+  /** `present`, asked for only when the search did not come to the end: how far the file goes now. */
+  private finish(file: OpenFile, parts: readonly Candidates[], expected: number, present?: number): void {
+    const size = endOf(parts) ?? Math.min(expected, present ?? file.stats.size);
     this.examination.tally.bytes += Math.min(size, SEGMENT);
-    if (end !== undefined && end < expected && !file.failure) {
+    if (size < expected && !file.failure) {
       this.examination.reportFailure({
         severity: 'warning',
         code: 'shrunk',
         ...placeOf(file.name),
-        message: `ended at ${end} of ${expected} bytes: it shrank while it was read`,
+        message: `ended at ${size} of ${expected} bytes: it shrank while it was read`,
       });
     }
     if (parts.some((part) => part.seen > 0)) this.carve(file, parts, size);

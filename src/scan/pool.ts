@@ -87,7 +87,8 @@ class Pool implements Executor {
   private start(): Member {
     const progress = newShared();
     const setup: WorkerSetup = { options: this.options, shared: { scan: this.shared, progress } };
-    const worker = new Worker(this.entry, { workerData: setup });
+    // The options of the program that uses us, `--input-type` or a loader, are not meant for our code.
+    const worker = new Worker(this.entry, { workerData: setup, execArgv: [] });
     const member: Member = { worker, progress, pending: new Map() };
     worker.on('message', (message: WorkerMessage) => this.receive(member, message));
     worker.on('error', (error) => this.replace(member, error));
