@@ -61,9 +61,10 @@ class LinkPlaces {
   readonly #links = new Map<number, LiveLink>();
   readonly #byPlace: Map<string, LiveLink[]>;
   readonly #structOps: Map<number, LiveLink[]>;
+  #byProgram: Map<number, LiveLink[]> | undefined;
 
   constructor({ links, cgroups, namespaces }: Observations) {
-    for (const link of links) this.#links.set(link.id, nameCgroup(link, cgroups, namespaces));
+    for (const link of links) this.#links.set(link.id, nameTarget(link, cgroups, namespaces));
     const all = [...this.#links.values()];
     this.#byPlace = groupBy(all, ({ programId, attachment }) => placeOf(programId, attachment));
     this.#structOps = groupBy(
@@ -80,8 +81,6 @@ class LinkPlaces {
     this.#byProgram ??= groupBy(this.all(), ({ programId }) => programId ?? -1);
     return (this.#byProgram.get(id ?? -1) ?? []).flatMap(({ attachment }) => attachment ?? []);
   }
-  #byProgram: Map<number, LiveLink[]> | undefined;
-
   /** The link that an attachment seen elsewhere belongs to learns from it; each link once, for a program may be there twice. */
   claim({ programId, attachment }: AttachedProgram): boolean {
     const named = attachment.linkId === undefined ? undefined : this.#links.get(attachment.linkId);
@@ -99,7 +98,7 @@ class LinkPlaces {
   }
 }
 
-function nameCgroup(
+function nameTarget(
   link: LiveLink,
   cgroups: ReadonlyMap<number, string>,
   namespaces: ReadonlyMap<number, string>,

@@ -133,7 +133,7 @@ export class FakeKernel implements Sys {
 }
 
 /** Netlink that is not there. */
-export const NO_NET: Net = {
+const NO_NET: Net = {
   setns: () => -1,
   socket: () => -1,
   send: () => -1,

@@ -1,5 +1,5 @@
 // The room on the running kernel: concealment, churn, places of attachment, descriptors, what strace sees, other users.
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { liveTags, readHost, readInstructions } from '../../src/host/host.ts';
@@ -105,6 +105,31 @@ describe.skipIf(UNABLE !== undefined)(title('the running kernel'), () => {
     const families = maps.find((map) => map.pins.includes(`${pins}-maps/families`));
     const inner = ['ipv4', 'ipv6'].map((name) => maps.find((map) => map.pins.includes(`${pins}-maps/${name}`))?.id);
     expect(families?.innerMapIds).toEqual(inner);
+  });
+
+  test('programs of struct_ops run where the kernel calls its operations', async (ctx) => {
+    const clang = ['clang', 'clang-22', 'clang-19', 'clang-14'].find(has);
+    if (clang === undefined) {
+      ctx.skip('no clang');
+      return;
+    }
+    const object = `${machine.directory}/congestion.bpf.o`;
+    const source = new URL('congestion.bpf.c', import.meta.url).pathname;
+    output(clang, ['-target', 'bpf', '-g', '-O2', '-c', source, '-o', object]);
+    if (spawnSync('bpftool', ['struct_ops', 'register', object]).status !== 0)
+      ctx.skip('the kernel refuses struct_ops');
+    try {
+      const { programs } = await readHost();
+      const own = programs.filter(({ name, type }) => type === 'struct_ops' && name?.startsWith('carve_'));
+      expect(own.flatMap(({ attachments }) => attachments.map(({ target }) => target))).toEqual([
+        'tcp_congestion_ops.ssthresh',
+        'tcp_congestion_ops.undo_cwnd',
+        'tcp_congestion_ops.cong_avoid',
+      ]);
+      expect(own[0]?.attachTo).toMatchObject({ name: 'tcp_congestion_ops' });
+    } finally {
+      output('bpftool', ['struct_ops', 'unregister', 'name', 'carve_cc']);
+    }
   });
 
   test('the instructions of a program are those that bpftool dumps', () => {

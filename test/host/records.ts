@@ -9,7 +9,7 @@ const GPL_LITTLE = 1;
 const GPL_BIG = 0x8000_0000;
 
 /** A BTF with two functions, `sched_switch` and `handle_switch`, types 2 and 3, and a file name. */
-export function functionBtf(little = true): Uint8Array {
+function functionBtf(little = true): Uint8Array {
   const strings = '\0sched_switch\0handle_switch\0/build/runqlat.bpf.c\0';
   const types = new Struct(36, little);
   types.u32(0, 0, 0x0d00_0000, 0);
