@@ -11,8 +11,10 @@ export interface Anchors {
    * Every filter of the usual shape has one.
    */
   readonly returns: readonly number[];
-  /** Anchors that were left out because too many lay close together. */
+  /** EXIT slots and BTF headers that were left out because too many lay close together. */
   readonly dropped: number;
+  /** RET instructions that were: in large files usual, for small numbers look like them. */
+  readonly droppedReturns: number;
 }
 
 export interface AnchorOptions {
@@ -38,6 +40,7 @@ export class AnchorList implements Anchors {
   readonly returns: number[] = [];
   readonly classic: boolean;
   dropped = 0;
+  droppedReturns = 0;
 
   constructor(options: AnchorOptions = {}) {
     this.classic = options.classic ?? false;
@@ -47,6 +50,7 @@ export class AnchorList implements Anchors {
     const list = what === EXIT ? this.exits : what === BTF ? this.btf : what === RETURN ? this.returns : undefined;
     if (list === undefined) throw new RangeError(`${what} is no kind of anchor`);
     if (list.length < MOST) list.push(offset);
+    else if (what === RETURN) this.droppedReturns++;
     else this.dropped++;
   }
 

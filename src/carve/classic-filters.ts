@@ -1,6 +1,5 @@
 // Filters of classic BPF in bytes, as backdoors on raw sockets and sandboxes carry them. The kernel gives them no tag and no
 // number, so what is found here is known by its form alone.
-import { BlockReader } from '../bytes/block-reader.ts';
 import { viewOf } from '../bytes/layout.ts';
 import { type Reader, readAt } from '../bytes/reader.ts';
 import {
@@ -42,11 +41,10 @@ const WALK_FACTOR = 16;
 
 /** The filters around the RET instructions at `returns` (ascending), as `AnchorList` has them. */
 export function carveClassicFilters(reader: Reader, returns: readonly number[]): ClassicCarving {
-  const blocks = new BlockReader(reader);
   const budget = { left: BUDGET };
   const filters = [true, false].flatMap((little) => {
     const starts = little ? returns : returns.map((at) => at - 1);
-    return filtersAround(blocks, starts, little, budget);
+    return filtersAround(reader, starts, little, budget);
   });
   filters.sort((a, b) => a.offset - b.offset || b.instructions - a.instructions);
   let end = 0;
@@ -78,7 +76,7 @@ function filtersAround(
   return filters;
 }
 
-const FIRST_REACH = 64 * CLASSIC_SIZE;
+const FIRST_REACH = 32 * CLASSIC_SIZE;
 
 /** The valid instructions around the one at `anchor`. */
 function readRun(reader: Reader, anchor: number, floor: number, little: boolean): { offset: number; code: Uint8Array } {
@@ -103,7 +101,7 @@ function filtersIn(bytes: Uint8Array, offset: number, little: boolean): ClassicF
   let start = 0;
   while (start < code.length && steps > 0) {
     const first = code[start];
-    const count = first !== undefined && isLoad(first) ? classicLength(code, start) : 0;
+    const count = first !== undefined && isStart(first) ? classicLength(code, start) : 0;
     steps -= Math.max(1, count);
     const body = code.slice(start, start + count);
     if (count >= MIN_INSTRUCTIONS && isFilter(body)) {
@@ -117,6 +115,11 @@ function filtersIn(bytes: Uint8Array, offset: number, little: boolean): ClassicF
     } else start++;
   }
   return filters;
+}
+
+/** Zeros before a filter read as `ld #0`. */
+function isStart(insn: ClassicInstruction): boolean {
+  return isLoad(insn) && (insn.code !== 0 || insn.k !== 0);
 }
 
 /** What compares nothing is no filter; what compares only with nothing is a table of numbers. */

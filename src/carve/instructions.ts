@@ -1,6 +1,5 @@
 // Arrays of BPF instructions outside any object, found by nothing but their own sense: valid slots, closed control flow, registers
 // that are set before they are read. Says how far each is to be trusted; whether the kernel knows it is `correlate`'s question.
-import { BlockReader } from '../bytes/block-reader.ts';
 import { viewOf } from '../bytes/layout.ts';
 import type { Reader } from '../bytes/reader.ts';
 import { Closure } from '../insn/closure.ts';
@@ -56,8 +55,7 @@ export function carveInstructions(
 ): InstructionCarving {
   const budget = options.budget ?? newRunBudget();
   const entry = options.entry === 'function' ? ENTRY.FUNCTION : ENTRY.PROGRAM;
-  const blocks = new BlockReader(reader);
-  const finders = [true, false].map((little) => ({ little, runs: new RunFinder(blocks, little, budget) }));
+  const finders = [true, false].map((little) => ({ little, runs: new RunFinder(reader, little, budget) }));
   const found: InstructionArray[] = [];
   for (const anchor of anchors) {
     for (const { runs } of finders) {

@@ -1,6 +1,5 @@
 // Light skeletons: programs and maps that a small loader program creates, carried as one blob beside it and no ELF around them.
 // Finds them, works out where the blob lies, and reads its records; numbers stay numbers, and nothing is hashed here.
-import { BlockReader } from '../bytes/block-reader.ts';
 import { cstring } from '../bytes/cstring.ts';
 import { layout, type Row, u32, u64, viewOf } from '../bytes/layout.ts';
 import type { Reader } from '../bytes/reader.ts';
@@ -98,8 +97,7 @@ export function carveLightSkeletons(
   exits: readonly number[],
   budget: RunBudget = newRunBudget(),
 ): SkeletonCarving {
-  const blocks = new BlockReader(reader);
-  const finders = [true, false].map((little) => new RunFinder(blocks, little, budget));
+  const finders = [true, false].map((little) => new RunFinder(reader, little, budget));
   const work = { steps: 1 << 24 };
   const skeletons: LightSkeleton[] = [];
   for (const anchor of exits) {

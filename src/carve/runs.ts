@@ -1,6 +1,5 @@
 // Maximal runs of valid BPF slots around the EXIT slots of a source, in one byte order.
 // Knows single slots only; what of a run is a program is asked of `insn/closure.ts`.
-import type { BlockReader } from '../bytes/block-reader.ts';
 import { viewOf } from '../bytes/layout.ts';
 import type { Reader } from '../bytes/reader.ts';
 import { isFirstHalf, judgeSlot, SLOT } from '../insn/slot-rules.ts';
@@ -27,7 +26,8 @@ export interface RunBudget {
 const BUDGET_SLOTS = 1 << 24;
 /** Slots on either side of an EXIT: the kernel accepts a million, real programs stay below 64 Ki. */
 const REACH_SLOTS = 1 << 17;
-const FIRST_REACH = 2048;
+/** Bytes on either side that are read first: most EXIT slots in a source are none, and stand alone. */
+const FIRST_REACH = 256;
 
 export function newRunBudget(): RunBudget {
   return { slots: BUDGET_SLOTS, limited: false };
@@ -41,7 +41,7 @@ export class RunFinder {
   /** Where the last run of each alignment ended. */
   readonly #ends: number[] = new Array(SLOT_SIZE).fill(0);
 
-  constructor(reader: BlockReader, little: boolean, budget: RunBudget) {
+  constructor(reader: Reader, little: boolean, budget: RunBudget) {
     this.#reader = reader;
     this.#little = little;
     this.#budget = budget;

@@ -1,6 +1,5 @@
 // Finds instruction arrays that were freed: malloc writes its own pointers over the first 16 bytes of a chunk and leaves the rest.
 // The two slots that are lost are taken from what the kernel runs; the tag still decides.
-import { BlockReader } from '../bytes/block-reader.ts';
 import { type Reader, readAt } from '../bytes/reader.ts';
 import { type Run, RunFinder, readRun } from '../carve/runs.ts';
 import { Closure } from '../insn/closure.ts';
@@ -38,15 +37,14 @@ export function searchFreed(
 ): TagSearch {
   const budget = options.budget ?? newTagBudget();
   const little = options.little ?? true;
-  const blocks = new BlockReader(reader);
-  const runs = new RunFinder(blocks, little, budget);
+  const runs = new RunFinder(reader, little, budget);
   const open = new Map(programs.map(({ tag, xlated }) => [tag, possibleHeads(xlated, little)]));
   const arrays: ProvenArray[] = [];
   for (const anchor of anchors) {
     const run = open.size > 0 ? runs.runAt(anchor) : undefined;
     if (run === undefined || run.kinds.length > REPAIRED_SLOTS) continue;
     for (const offset of possibleStarts(run)) {
-      const code = readAt(blocks, offset, run.offset + run.slots.bytes.length - offset);
+      const code = readAt(reader, offset, run.offset + run.slots.bytes.length - offset);
       for (const [tag, heads] of open) {
         const array = repair(code, heads, tag, little, offset, budget);
         if (array === undefined) continue;

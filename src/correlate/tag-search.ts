@@ -1,7 +1,6 @@
 // Finds the instruction arrays whose hash is a tag of the running kernel: proof that these bytes are what was loaded.
 // Asks nothing of the code but that control stays inside it; the hash decides.
 import { createHash } from 'node:crypto';
-import { BlockReader } from '../bytes/block-reader.ts';
 import type { Reader } from '../bytes/reader.ts';
 import { newRunBudget, type Run, type RunBudget, RunFinder } from '../carve/runs.ts';
 import { Closure } from '../insn/closure.ts';
@@ -69,7 +68,7 @@ export function searchTags(
   options: TagSearchOptions = {},
 ): TagSearch {
   const budget = options.budget ?? newTagBudget();
-  const runs = new RunFinder(new BlockReader(reader), options.little ?? true, budget);
+  const runs = new RunFinder(reader, options.little ?? true, budget);
   const arrays: ProvenArray[] = [];
   for (const anchor of anchors) {
     const run = runs.runAt(anchor);
@@ -80,7 +79,18 @@ export function searchTags(
       arrays.push(...hasher.exhaustive());
     } else arrays.push(...proven);
   }
-  return { arrays, limited: budget.limited };
+  return { arrays: withoutRepeats(arrays), limited: budget.limited };
+}
+
+/** Two slots are the end of so many programs that the first place says it all. */
+function withoutRepeats(arrays: readonly ProvenArray[]): ProvenArray[] {
+  const seen = new Set<string>();
+  return arrays.filter(({ tag, identical }) => {
+    if (!identical) return true;
+    const isNew = !seen.has(tag);
+    seen.add(tag);
+    return isNew;
+  });
 }
 
 class RunHasher {
@@ -170,10 +180,12 @@ export function matchTag(
 }
 
 function spend(budget: TagBudget, bytes: number): boolean {
+  if (budget.hashed <= 0) {
+    budget.limited = true;
+    return false;
+  }
   budget.hashed -= bytes + HASH_COST;
-  if (budget.hashed > 0) return true;
-  budget.limited = true;
-  return false;
+  return true;
 }
 
 export function describeProven(
@@ -205,11 +217,14 @@ function mapFdsOf(slots: InstructionSlots): number[] {
   return [...fds];
 }
 
-function withoutNested(arrays: readonly ProvenArray[]): ProvenArray[] {
-  const end = (array: ProvenArray) => array.offset + array.slots * SLOT_SIZE;
+/** In order of offset. */
+function withoutNested(arrays: ProvenArray[]): ProvenArray[] {
+  let end = 0;
   return arrays
-    .filter((inner) =>
-      arrays.every((outer) => outer === inner || outer.offset > inner.offset || end(outer) < end(inner)),
-    )
-    .sort((a, b) => a.offset - b.offset);
+    .sort((a, b) => a.offset - b.offset || b.slots - a.slots)
+    .filter((array) => {
+      const isNested = array.offset + array.slots * SLOT_SIZE <= end;
+      end = Math.max(end, array.offset + array.slots * SLOT_SIZE);
+      return !isNested;
+    });
 }
