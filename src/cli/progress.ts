@@ -1,5 +1,5 @@
 // Long work shows that it lives: one line on standard error, on a terminal only.
-import type { ScanEvent } from '../scan/events.ts';
+import type { ScanEvent } from '../index.ts';
 
 export interface Spinner {
   say(text: string): void;
