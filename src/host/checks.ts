@@ -26,16 +26,35 @@ export interface CheckInput {
 export async function crossCheck(input: CheckInput): Promise<Inconsistency[]> {
   const { reader, first } = input;
   if (first.ended.size === 0) return [];
-  const claims = findClaims(first, probeAll(reader.bpf, first));
+  const witness = new Witness(first);
+  const claims = withoutNewcomers(findClaims(first, probeAll(reader.bpf, first)), witness, input);
   if (claims.length === 0) return [];
-  const witness = await watch(input, claims);
+  await watch(input, claims, witness);
   const second = await input.lookAgain();
+  witness.add(second.seen.programs);
+  witness.see(second.symbols);
   const again = new Set(findClaims(second, probeSuspects(reader.bpf, claims)).map(identity));
   const confirmed = claims.filter((claim) =>
-    claim.check === 'B' ? second.whole.has('program') && witness.confirms(claim, second) : again.has(identity(claim)),
+    claim.check === 'B' ? second.whole.has('program') && witness.confirms(claim) : again.has(identity(claim)),
   );
   return summarise(withIds(confirmed, reader));
 }
+
+/** What was loaded while the first look lasted is listed by now, or gone again: most claims end here, without a wait. */
+function withoutNewcomers(claims: readonly Claim[], witness: Witness, { reader, readSymbols }: CheckInput): Claim[] {
+  if (claims.length === 0) return [];
+  witness.list(reader);
+  if (claims.some(({ check }) => check === 'B')) witness.see(readSymbols());
+  const listed = new Map(KINDS.map((kind) => [kind, new Set(reader.bpf.ids(kind).ids)]));
+  return claims.filter((claim) => {
+    if (claim.check === 'B') return witness.confirms(claim);
+    if (claim.check === 'F' || claim.id === undefined) return true;
+    if (listed.get(claim.object)?.has(claim.id)) return false;
+    return !claim.probed || reader.bpf.exists(claim.object, claim.id);
+  });
+}
+
+const KINDS: readonly Kind[] = ['program', 'map', 'link'];
 
 function identity({ check, object, id, tag, evidence }: Claim): string {
   // A tag that disagrees must disagree in the same words; otherwise who tells of an id may change.
@@ -85,8 +104,7 @@ const SYMBOL_READS = 3;
  * lists are taken often, and symbols several times: a suspect's symbol is there every time, at the same address, and
  * neither its address nor enough programs of its tag appear in any list.
  */
-async function watch(input: CheckInput, claims: readonly Claim[]): Promise<Witness> {
-  const witness = new Witness(input.first);
+async function watch(input: CheckInput, claims: readonly Claim[], witness: Witness): Promise<void> {
   const suspicious = claims.some(({ check }) => check === 'B');
   const ticks = Math.max(1, Math.floor(input.delay / TICK));
   const period = Math.max(1, Math.floor(ticks / SYMBOL_READS));
@@ -96,16 +114,16 @@ async function watch(input: CheckInput, claims: readonly Claim[]): Promise<Witne
     witness.list(input.reader);
     if (tick % period === 0) witness.see(input.readSymbols());
   }
-  return witness;
 }
 
+/** Every program that was ever listed, and the symbols that were there all the time. */
 class Witness {
   readonly #programs = new Map<number, LiveProgram>();
-  #symbols: ReadonlySet<string>;
+  #symbols: readonly KernelSymbol[];
 
   constructor({ seen, symbols }: Look) {
     this.add(seen.programs);
-    this.#symbols = new Set(symbols.map(keyOf));
+    this.#symbols = symbols;
   }
 
   add(programs: readonly LiveProgram[]): void {
@@ -122,13 +140,11 @@ class Witness {
 
   see(symbols: readonly KernelSymbol[]): void {
     const now = new Set(symbols.map(keyOf));
-    this.#symbols = new Set([...this.#symbols].filter((key) => now.has(key)));
+    this.#symbols = this.#symbols.filter((symbol) => now.has(keyOf(symbol)));
   }
 
-  confirms({ tag }: Claim, second: Look): boolean {
-    this.add(second.seen.programs);
-    const lasting = second.symbols.filter((symbol) => this.#symbols.has(keyOf(symbol)));
-    return surplusSymbols(lasting, [...this.#programs.values()]).some((symbol) => symbol.tag === tag);
+  confirms({ tag }: Claim): boolean {
+    return surplusSymbols(this.#symbols, [...this.#programs.values()]).some((symbol) => symbol.tag === tag);
   }
 }
 

@@ -12,6 +12,8 @@ export interface Claim {
   /** Of a symbol that no listed program accounts for. */
   readonly tag?: string;
   readonly evidence: string;
+  /** Known by trying the id, and in no other way. */
+  readonly probed?: true;
 }
 
 /** Ids that the kernel opens although it does not list them, by probing. */
@@ -35,7 +37,9 @@ export function findClaims(look: Look, probed: Probed): Claim[] {
 
 function claimsOfProbes(probed: Probed): Claim[] {
   const claim = (object: Kind, check: Check) =>
-    probed[object].map((id) => ({ check, object, id, evidence: `the kernel opens ${object} ${id} by its id` }));
+    probed[object].map((id): Claim => {
+      return { check, object, id, evidence: `the kernel opens ${object} ${id} by its id`, probed: true };
+    });
   return [...claim('program', 'A'), ...claim('map', 'E'), ...claim('link', 'E')];
 }
 
