@@ -365,54 +365,78 @@
   ;; Lists the RET instructions of classic filters that follow a comparison or another RET, in both byte orders: 06 00 00 00
   ;; and 00 06 00 00, with the address of the 06. Nine bytes before $from must be readable.
   (func (export "findReturns") (param $from i32) (param $limit i32) (param $out i32) (param $capacity i32) (result i32)
-    (local $at i32) (local $count i32) (local $zero v128) (local $six v128) (local $mask i32) (local $hit i32) (local $code i32) (local $row i32)
+    (local $at i32) (local $count i32) (local $a v128) (local $b v128) (local $c v128) (local $d v128) (local $zero v128) (local $six v128)
+    (local $mask i64) (local $hit i32) (local $code i32) (local $row i32)
     (local.set $six (i8x16.splat (i32.const 0x06)))
     (local.set $at (local.get $from))
     (global.set $before (i32.const 0))
     (block $done
       (loop $turn
         (br_if $done (i32.ge_u (local.get $at) (local.get $limit)))
-        (local.set $mask (i8x16.bitmask
+        (local.set $a (v128.and
+          (i8x16.eq (v128.load (local.get $at)) (local.get $six))
           (v128.and
-            (i8x16.eq (v128.load (local.get $at)) (local.get $six))
-            (v128.and
-              (i8x16.eq (v128.load offset=1 (local.get $at)) (local.get $zero))
-              (i8x16.eq (v128.load offset=2 (local.get $at)) (local.get $zero))))))
-        (block $judged
-          (loop $bits
-            (br_if $judged (i32.eqz (local.get $mask)))
-            (local.set $hit (i32.add (local.get $at) (i32.ctz (local.get $mask))))
-            (local.set $mask (i32.and (local.get $mask) (i32.sub (local.get $mask) (i32.const 1))))
-            (br_if $done (i32.ge_u (local.get $hit) (local.get $limit)))
-            ;; Another one right behind the last: in the same run.
-            (if (i32.eq (local.get $hit) (i32.add (local.get $row) (i32.const 8)))
-              (then (local.set $row (local.get $hit)) (br $bits)))
-            (local.set $code (i32.load8_u (i32.sub (local.get $hit) (i32.const 8))))
-            (br_if $bits (i32.eqz (i32.or
-              (i32.and
-                (i32.eqz (i32.load8_u offset=3 (local.get $hit)))
-                (call $precedesReturn
-                  (local.get $code)
-                  (i32.load8_u (i32.sub (local.get $hit) (i32.const 7)))
-                  (i32.load8_u (i32.sub (local.get $hit) (i32.const 6)))
-                  (i32.load8_u (i32.sub (local.get $hit) (i32.const 5)))))
-              (i32.and
-                (i32.eqz (i32.load8_u (i32.sub (local.get $hit) (i32.const 1))))
-                (call $precedesReturn
-                  (local.get $code)
-                  (i32.load8_u (i32.sub (local.get $hit) (i32.const 9)))
-                  (i32.load8_u (i32.sub (local.get $hit) (i32.const 7)))
-                  (i32.load8_u (i32.sub (local.get $hit) (i32.const 6))))))))
-            (if (i32.eq (local.get $count) (local.get $capacity))
-              (then (global.set $next (local.get $hit)) (return (local.get $count))))
-            (local.set $row (local.get $hit))
-            (br_if $bits (i32.eqz (call $admit (local.get $hit))))
-            (i32.store (local.get $out) (local.get $hit))
-            (i32.store offset=4 (local.get $out) (i32.const 18))
-            (local.set $out (i32.add (local.get $out) (i32.const 8)))
-            (local.set $count (i32.add (local.get $count) (i32.const 1)))
-            (br $bits)))
-        (local.set $at (i32.add (local.get $at) (i32.const 16)))
+            (i8x16.eq (v128.load offset=1 (local.get $at)) (local.get $zero))
+            (i8x16.eq (v128.load offset=2 (local.get $at)) (local.get $zero)))))
+        (local.set $b (v128.and
+          (i8x16.eq (v128.load offset=16 (local.get $at)) (local.get $six))
+          (v128.and
+            (i8x16.eq (v128.load offset=17 (local.get $at)) (local.get $zero))
+            (i8x16.eq (v128.load offset=18 (local.get $at)) (local.get $zero)))))
+        (local.set $c (v128.and
+          (i8x16.eq (v128.load offset=32 (local.get $at)) (local.get $six))
+          (v128.and
+            (i8x16.eq (v128.load offset=33 (local.get $at)) (local.get $zero))
+            (i8x16.eq (v128.load offset=34 (local.get $at)) (local.get $zero)))))
+        (local.set $d (v128.and
+          (i8x16.eq (v128.load offset=48 (local.get $at)) (local.get $six))
+          (v128.and
+            (i8x16.eq (v128.load offset=49 (local.get $at)) (local.get $zero))
+            (i8x16.eq (v128.load offset=50 (local.get $at)) (local.get $zero)))))
+        (if (v128.any_true (v128.or (v128.or (local.get $a) (local.get $b)) (v128.or (local.get $c) (local.get $d))))
+          (then
+            (local.set $mask (i64.or
+              (i64.or
+                (i64.extend_i32_u (i8x16.bitmask (local.get $a)))
+                (i64.shl (i64.extend_i32_u (i8x16.bitmask (local.get $b))) (i64.const 16)))
+              (i64.or
+                (i64.shl (i64.extend_i32_u (i8x16.bitmask (local.get $c))) (i64.const 32))
+                (i64.shl (i64.extend_i32_u (i8x16.bitmask (local.get $d))) (i64.const 48)))))
+            (block $judged
+              (loop $bits
+                (br_if $judged (i64.eqz (local.get $mask)))
+                (local.set $hit (i32.add (local.get $at) (i32.wrap_i64 (i64.ctz (local.get $mask)))))
+                (local.set $mask (i64.and (local.get $mask) (i64.sub (local.get $mask) (i64.const 1))))
+                (br_if $done (i32.ge_u (local.get $hit) (local.get $limit)))
+                ;; Another one right behind the last: in the same run.
+                (if (i32.eq (local.get $hit) (i32.add (local.get $row) (i32.const 8)))
+                  (then (local.set $row (local.get $hit)) (br $bits)))
+                (local.set $code (i32.load8_u (i32.sub (local.get $hit) (i32.const 8))))
+                (br_if $bits (i32.eqz (i32.or
+                  (i32.and
+                    (i32.eqz (i32.load8_u offset=3 (local.get $hit)))
+                    (call $precedesReturn
+                      (local.get $code)
+                      (i32.load8_u (i32.sub (local.get $hit) (i32.const 7)))
+                      (i32.load8_u (i32.sub (local.get $hit) (i32.const 6)))
+                      (i32.load8_u (i32.sub (local.get $hit) (i32.const 5)))))
+                  (i32.and
+                    (i32.eqz (i32.load8_u (i32.sub (local.get $hit) (i32.const 1))))
+                    (call $precedesReturn
+                      (local.get $code)
+                      (i32.load8_u (i32.sub (local.get $hit) (i32.const 9)))
+                      (i32.load8_u (i32.sub (local.get $hit) (i32.const 7)))
+                      (i32.load8_u (i32.sub (local.get $hit) (i32.const 6))))))))
+                (if (i32.eq (local.get $count) (local.get $capacity))
+                  (then (global.set $next (local.get $hit)) (return (local.get $count))))
+                (local.set $row (local.get $hit))
+                (br_if $bits (i32.eqz (call $admit (local.get $hit))))
+                (i32.store (local.get $out) (local.get $hit))
+                (i32.store offset=4 (local.get $out) (i32.const 18))
+                (local.set $out (i32.add (local.get $out) (i32.const 8)))
+                (local.set $count (i32.add (local.get $count) (i32.const 1)))
+                (br $bits)))))
+        (local.set $at (i32.add (local.get $at) (i32.const 64)))
         (br $turn)))
     (global.set $next (local.get $limit))
     (local.get $count)))
