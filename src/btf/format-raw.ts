@@ -13,7 +13,7 @@ export function* formatRaw(btf: Btf, diagnostics: Diagnostic[] = []): Generator<
 }
 
 /** The first line names the type, the others, indented by a tab, its members. */
-export function formatRawType(btf: Btf, type: BtfType): string[] {
+function formatRawType(btf: Btf, type: BtfType): string[] {
   const head = `[${type.id}] ${type.kind.toUpperCase()} ${quoted(type.name)}`;
   switch (type.kind) {
     case 'int': {

@@ -70,7 +70,7 @@ export function layout<F extends Fields>(fields: F): Layout<F> {
   };
 }
 
-export function outOfBounds(at: number, size: number, available: number): FormatError {
+function outOfBounds(at: number, size: number, available: number): FormatError {
   return new FormatError('out-of-bounds', at, `${size} bytes at ${hex(at)} end past ${hex(available)}`);
 }
 

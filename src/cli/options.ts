@@ -3,9 +3,9 @@ import type { Argv } from 'yargs';
 import type { Style } from '../report/style.ts';
 import { UsageError } from './exit.ts';
 
-export const FORMATS = ['text', 'json', 'ndjson'] as const;
+const FORMATS = ['text', 'json', 'ndjson'] as const;
 export type Format = (typeof FORMATS)[number];
-export const COLORS = ['auto', 'always', 'never'] as const;
+const COLORS = ['auto', 'always', 'never'] as const;
 
 export interface OutputArguments {
   readonly format: Format;

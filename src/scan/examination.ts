@@ -20,8 +20,8 @@ export interface ExamineOptions {
   readonly content: boolean;
   /** Give large files back in pieces rather than search them alone. */
   readonly split: boolean;
-  /** The kernel that tags are predicted for. */
-  readonly kernel: TargetOptions;
+  /** The kernel that tags are predicted for; absent when they are not wanted. */
+  readonly kernel?: TargetOptions;
 }
 
 /** Where findings go, as soon as they are made. */
@@ -55,7 +55,7 @@ export class Examination {
 
   constructor(options: ExamineOptions, findings: Findings, cancelled: () => boolean) {
     this.options = options;
-    this.meanings = new Meanings(new TargetKernel(options.kernel));
+    this.meanings = new Meanings(options.kernel && new TargetKernel(options.kernel));
     this.findings = findings;
     this.cancelled = cancelled;
   }

@@ -14,9 +14,10 @@ const REMEMBERED = 256;
 
 export class Meanings {
   private readonly known = new Map<string, Meaning>();
-  private readonly kernel: TargetKernel;
+  private readonly kernel: TargetKernel | undefined;
 
-  constructor(kernel: TargetKernel) {
+  /** `kernel`: the one to predict tags for; without it none are predicted. */
+  constructor(kernel: TargetKernel | undefined) {
     this.kernel = kernel;
   }
 
@@ -31,14 +32,15 @@ export class Meanings {
   }
 }
 
-function understand(content: Uint8Array, kernel: TargetKernel): Meaning {
+function understand(content: Uint8Array, kernel: TargetKernel | undefined): Meaning {
   if (content.length > OPENED) {
     const message = `${content.length} bytes, more than the ${OPENED} that are opened`;
     return meaningless([{ severity: 'warning', code: 'too-large', where: 'object', message }]);
   }
   const diagnostics: Diagnostic[] = [];
   const object = attempt(diagnostics, 'object', () => openObject(content));
-  return object ? { ...taggedSummary(object, kernel), diagnostics: object.diagnostics } : meaningless(diagnostics);
+  if (object === undefined) return meaningless(diagnostics);
+  return { ...(kernel ? taggedSummary(object, kernel) : summarize(object)), diagnostics: object.diagnostics };
 }
 
 function meaningless(diagnostics: readonly Diagnostic[]): Meaning {
@@ -46,7 +48,7 @@ function meaningless(diagnostics: readonly Diagnostic[]): Meaning {
 }
 
 /** The object in the words of reports, every program with its tags. */
-export function taggedSummary(object: BpfObject, kernel: TargetKernel): Omit<Meaning, 'diagnostics'> {
+function taggedSummary(object: BpfObject, kernel: TargetKernel): Omit<Meaning, 'diagnostics'> {
   const { programs, ...summary } = summarize(object);
   const predicted = new Map(
     predictTags(object, kernel.targetFor(object.elf.littleEndian)).map((tags) => [tags.function, tags]),

@@ -21,7 +21,7 @@ export interface ProcessHost {
   diagnostic(diagnostic: Diagnostic): void;
   /** Counts sources that could not be read. */
   unreadable(count: number): void;
-  readonly aborted: boolean;
+  aborted(): boolean;
 }
 
 /** Which processes: those named, or all but this one. */
@@ -73,7 +73,7 @@ export class Processes {
   }
 
   private async examineOne(pid: number, named: boolean): Promise<void> {
-    if (this.host.aborted) return;
+    if (this.host.aborted()) return;
     if (pid === process.pid) return this.refuse(pid, THIS_SCAN, named);
     const { survey } = await this.host.perform({ kind: 'survey', pid }, this.alone);
     if (survey === undefined) return;
@@ -90,7 +90,7 @@ export class Processes {
   private async searchProcess(pid: number, searched: readonly SearchedFile[]): Promise<ProcessAnswer> {
     const first = await this.host.perform({ kind: 'process', pid, searched }, this.alone);
     const large = first.process?.large;
-    if (large === undefined || this.host.aborted) return first.process ?? NOTHING;
+    if (large === undefined || this.host.aborted()) return first.process ?? NOTHING;
     const answers = await Promise.all(
       groupRanges(large.ranges).map((ranges) =>
         this.host.perform({ kind: 'process-ranges', pid, large, ranges }, false),

@@ -31,6 +31,8 @@ export interface ScanOptions {
   readonly oneFileSystem?: boolean;
   /** Follow symbolic links met in directories. */
   readonly follow?: boolean;
+  /** Default true: predict the tags of programs, which takes longer than finding them. */
+  readonly tags?: boolean;
   /** BTF of the kernel that tags are predicted for: a file, or `none`. Default: the running kernel's. */
   readonly btf?: FilePath;
   /** Release of that kernel, as `uname -r` has it. Default: the running kernel's. */
@@ -117,7 +119,7 @@ class Run {
     this.marks = options.live && new LiveMarks(options.live);
     for (const diagnostic of this.marks?.diagnostics ?? []) this.receive({ diagnostic });
     const examine = {
-      kernel,
+      ...((options.tags ?? true) && { kernel }),
       follow: options.follow ?? false,
       content: options.content ?? false,
       ...(options.maxSize !== undefined && { maxSize: options.maxSize }),
@@ -186,7 +188,6 @@ class Run {
   private examineProcesses(alone: boolean): void {
     const { pids = [], allPids: all = false } = this.options;
     if (pids.length === 0 && !all) return;
-    const run = this;
     const host: ProcessHost = {
       perform: (task, alone) => this.answer(task, alone),
       limit: pLimit(PROCESSES_PER_THREAD * this.width),
@@ -194,9 +195,7 @@ class Run {
       unreadable: (count) => {
         this.total.unreadable += count;
       },
-      get aborted() {
-        return run.aborted;
-      },
+      aborted: () => this.aborted,
     };
     this.track(new Processes(host, { pids: [...new Set(pids)], all, alone }).examine());
   }

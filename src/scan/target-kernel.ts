@@ -83,7 +83,7 @@ export class TargetKernel {
     this.#wasRead = true;
     const where = nameOf(path).path;
     try {
-      const bytes = btfIn(new Uint8Array(readFileSync(typeof path === 'string' ? path : Buffer.from(path))));
+      const bytes = btfIn(readFileSync(typeof path === 'string' ? path : Buffer.from(path)));
       this.#identity = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
       this.#btf = Btf.parse(bytes);
       this.diagnostics.push(...this.#btf.diagnostics.map((each) => ({ ...each, where })));

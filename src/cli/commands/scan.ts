@@ -117,6 +117,8 @@ function scanOptions(args: Arguments, evidence: Evidence | undefined): ScanOptio
     exclude: args.exclude ?? [],
     ...(args.btf !== undefined && { btf: args.btf }),
     ...(args.kernel !== undefined && { kernel: args.kernel }),
+    // Text shows them only with -v; evidence keeps everything.
+    tags: formatOf(args) !== 'text' || args.verbose > 0 || args.live !== undefined || evidence !== undefined,
     ...(args.live !== undefined && {
       live: args.live === 'kernel' ? 'kernel' : { capture: readText('--live', args.live) },
     }),
