@@ -1,7 +1,8 @@
 // What lies in the global data of an object: its variables, and the strings among its bytes.
 import { DiagnosticLog } from '../elf/log.ts';
-import { type BpfMap, variablesOf } from './maps.ts';
+import type { BpfMap } from './maps.ts';
 import type { BpfObject } from './open.ts';
+import { variablesOf } from './variables.ts';
 
 export interface DataVariable {
   readonly name: string;

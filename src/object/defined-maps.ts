@@ -4,7 +4,8 @@ import type { BtfMember } from '../btf/types.ts';
 import { FormatError } from '../diagnostics.ts';
 import type { DiagnosticLog } from '../elf/log.ts';
 import { mapTypeName } from './map-types.ts';
-import { filledIn, type MapDefinition, type MapInput, type UnplacedMap, variablesOf } from './maps.ts';
+import type { MapDefinition, MapInput, UnplacedMap } from './maps.ts';
+import { filledIn, variablesOf } from './variables.ts';
 
 /** Variables in `.maps` by offset: with their definition where the BTF has one, by name alone otherwise. */
 export function* readDefinedMaps({ elf, btf, log }: MapInput): Generator<UnplacedMap> {

@@ -4,7 +4,8 @@ import type { Btf } from '../btf/decode.ts';
 import type { ElfSection } from '../elf/file.ts';
 import type { DiagnosticLog } from '../elf/log.ts';
 import { SHT } from '../elf/names.ts';
-import { filledIn, type MapDefinition, type MapInput, type UnplacedMap, variablesOf } from './maps.ts';
+import type { MapDefinition, MapInput, UnplacedMap } from './maps.ts';
+import { filledIn, variablesOf } from './variables.ts';
 
 const BPF_F_RDONLY_PROG = 0x80;
 const BPF_F_MMAPABLE = 0x400;

@@ -5,7 +5,8 @@ import { FormatError, hex } from '../diagnostics.ts';
 import { describeSection, type ElfFile, type ElfSection, type ElfSymbol } from '../elf/file.ts';
 import { SHT } from '../elf/names.ts';
 import { mapTypeName } from './map-types.ts';
-import { type MapDefinition, type MapInput, type UnplacedMap, variablesOf } from './maps.ts';
+import type { MapDefinition, MapInput, UnplacedMap } from './maps.ts';
+import { variablesOf } from './variables.ts';
 
 /** struct bpf_map_def; what other loaders append to it (ids, pinning, inner maps) they do not agree on. */
 const bpfMapDef = layout({ type: u32, key_size: u32, value_size: u32, max_entries: u32, map_flags: u32 });

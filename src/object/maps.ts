@@ -1,9 +1,8 @@
 // The maps of an object in libbpf's order (bpf_object__init_maps), so that their places are the map indices
 // which loaders put into instructions. What a loader only decides at run time (CPU counts, pins) is not here.
 import type { Btf } from '../btf/decode.ts';
-import type { ElfFile, ElfSection, ElfSymbol } from '../elf/file.ts';
+import type { ElfFile } from '../elf/file.ts';
 import type { DiagnosticLog } from '../elf/log.ts';
-import { STT } from '../elf/names.ts';
 import { readDefinedMaps } from './defined-maps.ts';
 import type { BpfExtern } from './externs.ts';
 import { readDataMaps, readKconfigMap, readStructOpsMaps } from './internal-maps.ts';
@@ -72,39 +71,4 @@ export function readMaps(input: MapInput): BpfMap[] {
     ...readKconfigMap(input),
     ...readStructOpsMaps(input),
   ].map((map, index) => ({ index, ...map }));
-}
-
-/** The variables that the symbol table puts into a section, by offset. */
-export function variablesOf(elf: ElfFile, section: ElfSection): ElfSymbol[] {
-  const isVariable = ({ type }: ElfSymbol) => type === STT.OBJECT || type === STT.NOTYPE;
-  return elf
-    .symbolsIn(section)
-    .filter((symbol) => symbol.name !== '' && isVariable(symbol))
-    .sort((a, b) => a.value - b.value || a.index - b.index);
-}
-
-/** What the relocations of a section put into its variables (as `variablesOf` has them), by symbol index. */
-export function filledIn(
-  elf: ElfFile,
-  section: ElfSection,
-  variables: readonly ElfSymbol[],
-): Map<number, InitialValue[]> {
-  const filled = new Map<number, InitialValue[]>();
-  const relocations = elf.relocationSections(section).flatMap((from) => elf.relocations(from));
-  let current = 0;
-  for (const relocation of relocations.sort((a, b) => a.offset - b.offset)) {
-    const { offset } = relocation;
-    while (current + 1 < variables.length && (variables[current + 1]?.value ?? 0) <= offset) current++;
-    const variable = variables[current];
-    const name = elf.symbols[relocation.symbol]?.name;
-    if (variable === undefined || name === undefined || !isWithin(offset, variable)) continue;
-    const values = filled.get(variable.index) ?? [];
-    values.push({ offset: offset - variable.value, name });
-    filled.set(variable.index, values);
-  }
-  return filled;
-}
-
-function isWithin(offset: number, { value, size }: ElfSymbol): boolean {
-  return offset >= value && offset < value + size;
 }
