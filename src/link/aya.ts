@@ -72,10 +72,8 @@ class AyaObject {
     if (program.section === TEXT) throw refuse('a function in .text is no program');
     if (this.#problem) throw this.#problem;
     const evidence = new Evidence();
-    const bySlot = functions.map(() => new Map<number, number>());
-    relocations.forEach((own, index) => {
-      for (const [place, { instruction }] of own.entries()) bySlot[index]?.set(instruction, place);
-    });
+    this.#bySlot ??= placesBySlot(relocations);
+    const bySlot = this.#bySlot;
     const stream = layOut(program, {
       little,
       codeOf: (each) => this.#core.of(each, evidence),

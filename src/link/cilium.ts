@@ -15,7 +15,7 @@ import { checkBtfExt, type PlacedRecord, placeRecords } from './core.ts';
 import { Externs } from './externs.ts';
 import { checkIntact } from './intact.ts';
 import type { Kernel } from './kernel.ts';
-import { assemble, checkLimits, type Placed, type Stream } from './layout.ts';
+import { assemble, checkLimits, checkWide, type Placed, type Stream } from './layout.ts';
 import { Evidence, type LinkedCode, type Loader, type MapReference, problemOf, refuse, Unlinkable } from './loader.ts';
 import { sanitise } from './sanitise.ts';
 
@@ -141,6 +141,7 @@ class CiliumObject {
     if (symbol === undefined || section === undefined) throw refuse(`there is no symbol ${relocation.symbol}`);
     if (symbol.binding === STB.WEAK && !this.#release.kconfig) throw refuse(`${JSON.stringify(symbol.name)} is weak`);
     if (kind === 'function') {
+      checkWide(slots, slot);
       // The place of the symbol is not looked at: global functions are found only at the start of their section.
       return { slot, callee: this.#functionAt(section, slots.imm(slot)), via: 'address' };
     }
@@ -173,6 +174,7 @@ class CiliumObject {
       for (const { instruction, target, symbol } of this.#object.relocations[home.index] ?? []) {
         const slot = start + instruction;
         if (target.kind === 'map' || target.kind === 'data') {
+          checkWide(slots, slot);
           const map = this.#object.maps[target.map];
           this.#checkMap(map, symbol);
           slots.write(slot, { src: target.kind === 'map' ? PSEUDO.MAP_FD : PSEUDO.MAP_VALUE });
@@ -203,6 +205,7 @@ class CiliumObject {
     const { kconfig, weakKfuncs, ksyms } = this.#release;
     const name = JSON.stringify(extern.name);
     const isCall = slots.opcode(slot) === OPCODE.CALL;
+    if (!isCall) checkWide(slots, slot);
     if (extern.kind === 'undeclared') {
       throw new Unlinkable('runtime-edited', `the application writes ${name} into the code, if anything does`);
     }

@@ -5,7 +5,9 @@ import { CoreRelocator, type CoreResult } from '../btf/core-relocate.ts';
 import type { CoreRules } from '../btf/core-rules.ts';
 import type { Btf } from '../btf/decode.ts';
 import type { BtfExt, CoreRecord } from '../btf/ext.ts';
-import { FormatError } from '../diagnostics.ts';
+import { btfHeader } from '../btf/layouts.ts';
+import { viewOf } from '../bytes/layout.ts';
+import { attempt, FormatError } from '../diagnostics.ts';
 import { SLOT_SIZE } from '../insn/slots.ts';
 import { FunctionIndex } from '../object/function-index.ts';
 import type { BpfObject } from '../object/open.ts';
@@ -26,7 +28,8 @@ export function placeRecords(object: BpfObject, functions: readonly BpfFunction[
   if (btf === undefined || btfExt === undefined) return [];
   const index = new FunctionIndex(functions);
   return btfExt.coreRelocations.flatMap(({ name, records }) => {
-    const section = elf.section(btf.string(name));
+    const title = readString(btf, name);
+    const section = title === undefined ? undefined : elf.section(title);
     if (section === undefined) return [];
     return records.flatMap((record) => {
       const home = index.containing(section.index, record.insnOffset);
@@ -127,15 +130,30 @@ function hasCandidate(kernel: Btf, name: string, { essentialName }: CoreRules): 
   return kernel.typesOfStem(name).some((id) => essentialName(kernel.name(id)) === wanted);
 }
 
-/** Loaders go on without a `.BTF.ext` that they cannot read; whether they could read this one is not known. */
+/** Loaders go on without types and records that they cannot read; whether they could read these is not known. */
 export function checkBtfExt(object: BpfObject): void {
   const section = object.elf.section('.BTF.ext');
   if (section === undefined || section.size === 0) return;
-  const problems = describeProblems(object.btfExt);
-  if (problems !== undefined) throw refuse(`its CO-RE relocations are not all readable: ${problems}`);
+  const problem = describeProblems(object.btfExt) ?? describeBtfProblem(object.btf, object.btfExt);
+  if (problem !== undefined) throw refuse(`its CO-RE relocations are not all readable: ${problem}`);
 }
 
 function describeProblems(ext: BtfExt | undefined): string | undefined {
   if (ext === undefined) return 'no valid .BTF.ext';
   return ext.diagnostics.find(({ where }) => where.includes('CO-RE'))?.message;
+}
+
+function describeBtfProblem(btf: Btf | undefined, ext: BtfExt | undefined): string | undefined {
+  if (btf === undefined) return 'no valid .BTF';
+  const [first] = btf.diagnostics;
+  if (first) return first.message;
+  if (ext?.coreRelocations.some(({ name }) => readString(btf, name) === undefined)) return 'a section has no name';
+  const { hdr_len, str_off, str_len } = btfHeader.read(viewOf(btf.bytes), 0, btf.littleEndian);
+  const strings = btf.bytes.subarray(hdr_len + str_off, hdr_len + str_off + str_len);
+  // btf_parse_str_sec
+  return strings[0] === 0 && strings.at(-1) === 0 ? undefined : 'its strings do not begin and end with a NUL';
+}
+
+function readString(btf: Btf, offset: number): string | undefined {
+  return attempt([], 'string', () => btf.string(offset));
 }

@@ -96,3 +96,9 @@ export function isSubprogramCall(slots: InstructionSlots, slot: number): boolean
     slots.offset(slot) === 0
   );
 }
+
+/** @throws Unlinkable when no constant of two slots stands there */
+export function checkWide(slots: InstructionSlots, slot: number): void {
+  if (slots.opcode(slot) !== OPCODE.LD_IMM64) throw refuse(`slot ${slot} is no 64-bit constant`);
+  if (slot + 1 >= slots.count) throw refuse(`the 64-bit constant in slot ${slot} is cut in half`);
+}

@@ -4,7 +4,7 @@ import type { InstructionSlots, SlotFields } from '../insn/slots.ts';
 import type { BpfMap } from '../object/maps.ts';
 import type { BpfRelocation } from '../object/relocations.ts';
 import type { ExternAnswer } from './externs.ts';
-import type { Stream } from './layout.ts';
+import { checkWide, type Stream } from './layout.ts';
 import { type MapReference, refuse } from './loader.ts';
 
 /**
@@ -30,6 +30,7 @@ export function relocateData({ slots, placed }: Stream, rules: RelocateRules): M
   for (const { function: home, start } of placed) {
     for (const { instruction, target } of rules.relocationsOf(home.index)) {
       const slot = start + instruction;
+      if (target.kind === 'map' || target.kind === 'data') checkWide(slots, slot);
       if (target.kind === 'map') {
         pointAtMap(slots, slot, target.map, rules);
         references.push({ slot, map: target.map });
@@ -67,8 +68,12 @@ function pseudo(place: number, usual: number, { maps, pseudoOf }: RelocateRules)
 }
 
 function pointAtExtern(slots: InstructionSlots, slot: number, place: number, rules: RelocateRules): void {
-  if (slots.opcode(slot) === OPCODE.CALL) callExtern(slots, slot, place, rules.externAt(place, 'call'), rules);
-  else loadExtern(slots, slot, rules.externAt(place, 'load'), rules);
+  if (slots.opcode(slot) === OPCODE.CALL) {
+    callExtern(slots, slot, place, rules.externAt(place, 'call'), rules);
+  } else {
+    checkWide(slots, slot);
+    loadExtern(slots, slot, rules.externAt(place, 'load'), rules);
+  }
 }
 
 function callExtern(

@@ -39,6 +39,13 @@ describe.each(['bpfel/core', 'bpfel/externs', 'bpfel/xdp', 'bpfel/globals', 'bpf
   },
 );
 
+test('records about types that libbpf cannot read are no reason for a tag', () => {
+  const bytes = new Uint8Array(readFileSync(`${SAMPLES}bpfel/core.bpf.o`));
+  // libbpf goes on without the types, and so without the records, when the first string is not empty.
+  bytes[3216] = 192;
+  expect(predictTags(openObject(bytes), kernelWith(kernel)).flatMap(({ tags }) => tags)).toEqual([]);
+});
+
 test('code for a big-endian machine has tags of its own', () => {
   const predict = (order: string) =>
     predictTags(openObject(new Uint8Array(readFileSync(`${SAMPLES}${order}/cgroup.bpf.o`))), { release: '6.1.0' });
