@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readHost } from '../../src/host/host.ts';
 import type { HostSnapshot } from '../../src/host/records.ts';
-import { bpftool, has, hasTracefs, Machine, output, SAMPLES, sampleNames, title, UNABLE } from './machine.ts';
+import { bpftool, has, hasTracefs, Machine, output, sampleNames, title, UNABLE } from './machine.ts';
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -24,7 +24,8 @@ describe.skipIf(UNABLE !== undefined)(title('the running kernel'), () => {
     for (const sample of sampleNames()) machine.load(sample);
     if (hasTracefs()) for (const tool of TOOLS) if (has(tool)) await machine.tool(tool);
     const netns = machine.netns();
-    output('ip', ['-n', netns, 'link', 'set', 'dev', 'v0', 'xdp', 'obj', `${SAMPLES}xdp.bpf.o`, 'sec', 'xdp']);
+    const xdp = ['ip', 'link', 'set', 'dev', 'v0', 'xdp', 'pinned', `${machine.pins}/xdp/xdp_firewall`];
+    output('nsenter', [`--net=/run/netns/${netns}`, ...xdp]);
     const pin = `${machine.pins}/cgroup/account_ingress`;
     for (const name of ['a', 'a/b', 'c']) {
       output('bpftool', ['cgroup', 'attach', machine.cgroup(name), 'ingress', 'pinned', pin, 'multi']);

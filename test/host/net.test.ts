@@ -7,7 +7,7 @@ import type { Attachment, HostSnapshot } from '../../src/host/records.ts';
 import { nativeSys } from '../../src/host/syscall.ts';
 import { libc } from '../../src/sys/libc.ts';
 import { Struct } from './fake-kernel.ts';
-import { Machine, output, SAMPLES, title, UNABLE } from './machine.ts';
+import { Machine, output, title, UNABLE } from './machine.ts';
 
 const NET = '/proc/self/ns/net';
 const OBJ_GET = 7;
@@ -35,7 +35,7 @@ describe.skipIf(UNABLE !== undefined)(title('a network namespace'), () => {
     inside('tc', 'qdisc', 'add', 'dev', 'v1', 'root', 'handle', '1:', 'htb');
     inside('tc', 'filter', 'add', 'dev', 'v1', 'parent', '1:', 'bpf', 'da', 'object-pinned', `${kinds}/on_tc`);
     inside('bpftool', 'prog', 'attach', 'pinned', `${kinds}/on_flow_dissector`, 'flow_dissector');
-    inside('ip', 'link', 'set', 'dev', 'v1', 'xdpgeneric', 'obj', `${SAMPLES}xdp.bpf.o`, 'sec', 'xdp');
+    inside('ip', 'link', 'set', 'dev', 'v1', 'xdpgeneric', 'pinned', `${machine.load('xdp')}/xdp_firewall`);
     const index = Number(/^(\d+)/.exec(output('ip', ['-n', netns, '-o', 'link', 'show', 'dev', 'v0']))?.[1]);
     tcx = attachTcx(`/run/netns/${netns}`, `${kinds}/on_tc`, index);
     snapshot = await readHost();
