@@ -52,6 +52,7 @@ class AyaObject {
   readonly #core: CoreCode;
   readonly #index: FunctionIndex;
   readonly #problem: Unlinkable | undefined;
+  #bySlot: readonly ReadonlyMap<number, number>[] | undefined;
 
   constructor(object: BpfObject, kernel: Kernel, release: AyaRelease) {
     this.#object = object;
@@ -67,7 +68,7 @@ class AyaObject {
   }
 
   link(program: BpfFunction): LinkedCode {
-    const { elf, functions, maps, relocations } = this.#object;
+    const { elf, maps, relocations } = this.#object;
     const { littleEndian: little } = elf;
     if (program.section === TEXT) throw refuse('a function in .text is no program');
     if (this.#problem) throw this.#problem;
@@ -137,6 +138,11 @@ class AyaObject {
     const isBss = name === '.bss' || name.startsWith('.bss.');
     return isBss && this.#release.bssIsMap ? PSEUDO.MAP_FD : PSEUDO.MAP_VALUE;
   }
+}
+
+/** For each function, the place of the last relocation of an instruction among its own. */
+function placesBySlot(relocations: BpfObject['relocations']): Map<number, number>[] {
+  return relocations.map((own) => new Map(own.map(({ instruction }, place) => [instruction, place])));
 }
 
 function checkObject({ elf, functions, relocations }: BpfObject): void {
