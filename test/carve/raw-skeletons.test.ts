@@ -1,4 +1,6 @@
 // Light skeletons of real objects, compiled into stripped hosts: found without help, and the tags their programs get.
+import { readFileSync } from 'node:fs';
+import fc from 'fast-check';
 import { afterAll, describe, expect, test } from 'vitest';
 import { memoryReader } from '../../src/bytes/reader.ts';
 import { AnchorList } from '../../src/carve/anchors.ts';
@@ -78,8 +80,7 @@ const CGROUP = new URL('../../samples/built/bpfel/cgroup.bpf.o', import.meta.url
 describe('the sample host', () => {
   const [object] = objectsIn(CGROUP);
 
-  test('has what its object has: programs, maps, license, and the same BTF', async () => {
-    const { readFileSync } = await import('node:fs');
+  test('has what its object has: programs, maps, license, and the same BTF', () => {
     const [found] = skeletonsIn(readFileSync(SAMPLE));
     expect(found?.programs.map(({ name, type, license }) => [name, type, license])).toEqual([
       ['account_ingress', 8, 'GPL'],
@@ -114,5 +115,22 @@ describe('the sample host', () => {
       const [found] = skeletonsIn(bytes);
       expect([gap, before, found?.data.offset]).toEqual([gap, before, Buffer.from(bytes).indexOf(data)]);
     }
+  });
+
+  test('any damage leaves records that lie in the source, or none', () => {
+    const good = new Uint8Array(readFileSync(SAMPLE));
+    const damage = fc.array(fc.tuple(fc.integer({ min: 8000, max: good.length - 1 }), fc.nat(255)), { maxLength: 12 });
+    fc.assert(
+      fc.property(damage, fc.integer({ min: 8000, max: good.length }), (changes, length) => {
+        const bytes = good.slice(0, length);
+        for (const [at, byte] of changes) if (at < length) bytes[at] = byte;
+        for (const { programs, data, loader } of skeletonsIn(bytes)) {
+          expect(loader.offset + loader.code.length).toBeLessThanOrEqual(length);
+          expect(data.offset + data.size).toBeLessThanOrEqual(length);
+          for (const { offset, code } of programs) expect(offset + code.length).toBeLessThanOrEqual(length);
+        }
+      }),
+      { numRuns: 300 },
+    );
   });
 });
