@@ -41,6 +41,8 @@ export interface Subject {
   readonly base: number;
   /** Bytes of the source that are there at all, when that is not all of them. */
   readonly stored?: number;
+  /** Whether the bytes of an object are worth reading, where one source can name the same ones endlessly. */
+  admits?(object: SizedObject): boolean;
   /** The place of an object whose bytes were just read; `undefined` when they must not be trusted. */
   place(object: SizedObject): Place | undefined;
 }
@@ -78,7 +80,7 @@ export class Examination {
   carve(reader: Reader, parts: readonly Judged[], size: number, subject: Subject): void {
     const offsets = parts.flatMap((part) => part.offsets);
     const carving = carveObjects(reader, offsets, size, subject.stored);
-    for (const object of carving.objects) this.emit(reader, object, subject);
+    for (const object of carving.objects) if (subject.admits?.(object) ?? true) this.emit(reader, object, subject);
     this.tally.candidates += carving.objects.length;
     this.countRejected([...parts, carving], subject);
   }

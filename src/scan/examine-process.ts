@@ -89,10 +89,11 @@ export class ProcessExaminer {
   }
 
   /** Searches ranges of a process's memory, if it still is the one that was meant. */
-  searchRanges(pid: number, large: LargeProcess, ranges: readonly SearchRange[]): Candidates[] {
-    const parts = this.withMemory(pid, (process, memory) =>
-      process.identity === large.identity ? this.searchMemory(memory, ranges) : [],
-    );
+  searchRanges(pid: number, identity: string, ranges: readonly SearchRange[]): Candidates[] {
+    const search = (process: OpenProcess, memory: ProcessMemory) =>
+      process.identity === identity ? this.searchMemory(memory, ranges) : [];
+    const from = Math.floor((ranges[0]?.from ?? 0) / PAGE) * PAGE;
+    const parts = this.withMemory(pid, search, { from, to: nextPage((ranges.at(-1)?.to ?? 0) + REACH) });
     return 'reason' in parts ? [] : parts;
   }
 
@@ -116,10 +117,14 @@ export class ProcessExaminer {
     return { ...(refusal && { refusal }), skipped: memory.skipped };
   }
 
-  private withMemory<T>(pid: number, use: (process: OpenProcess, memory: ProcessMemory) => T): T | Refusal {
+  private withMemory<T>(
+    pid: number,
+    use: (process: OpenProcess, memory: ProcessMemory) => T,
+    window?: ByteRange,
+  ): T | Refusal {
     const process = openProcess(pid);
     if (!(process instanceof OpenProcess)) return process;
-    const memory = new ProcessMemory(process, libc());
+    const memory = new ProcessMemory(process, libc(), window);
     try {
       return use(process, memory);
     } finally {
@@ -153,13 +158,11 @@ export class ProcessExaminer {
     const where = `pid:${process.source.pid}`;
     this.examination.countRejected(parts, { where, base: 0 });
     const inFiles = headersInFiles(memory.mappings, searched);
-    if (inFiles.left > 0) {
-      const message = `${inFiles.left} headers in mapped files were not examined: they are mapped over and over`;
-      this.examination.diagnostic({ severity: 'warning', code: 'work-limit', where, message });
-    }
     const headers = [...parts.flatMap((part) => part.offsets), ...inFiles.addresses];
     const ascending = [...new Set(headers)].sort((a, b) => a - b);
     let next = 0;
+    let room = OBJECT_BYTES + OBJECT_BYTES_PER_BYTE * bytesIn(memory.pages);
+    let left = inFiles.left;
     for (const span of memory.spans) {
       const offsets: number[] = [];
       for (; next < ascending.length && (ascending[next] as number) < span.to; next++) {
@@ -170,6 +173,11 @@ export class ProcessExaminer {
         where,
         base: span.from,
         stored: memory.storedIn(span),
+        admits: ({ size }) => {
+          room -= size;
+          if (room < 0) left++;
+          return room >= 0;
+        },
         place: ({ offset }) => {
           const header = memory.mappingAt(span.from + offset);
           if (memory.gone || header === undefined) return undefined;
@@ -177,6 +185,15 @@ export class ProcessExaminer {
         },
       });
     }
+    this.examination.tally.candidates += inFiles.left;
+    if (left > 0) this.reportLeft(left, where);
+  }
+
+  private reportLeft(left: number, where: string): void {
+    const { tally } = this.examination;
+    tally.rejected['work-limit'] = (tally.rejected['work-limit'] ?? 0) + left;
+    const message = `${left} objects were left out: this process maps the same bytes over and over`;
+    this.examination.diagnostic({ severity: 'warning', code: 'work-limit', where, message });
   }
 }
 
@@ -205,7 +222,10 @@ function fileRange({ start, end, offset }: Mapping): ByteRange | undefined {
 }
 
 /** Addresses of headers that one process is searched for: a file full of them can be mapped thousands of times. */
-const HEADERS_IN_FILES = 1 << 20;
+const HEADERS_IN_FILES = 1 << 18;
+/** Bytes of objects read from one process: these at least, and more as it has more memory. Mappings alone cost it nothing. */
+const OBJECT_BYTES = 2 ** 30;
+const OBJECT_BYTES_PER_BYTE = 4;
 
 /** Addresses at which the headers that were found in files lie in this process, and how many more there are. */
 function headersInFiles(
@@ -217,16 +237,20 @@ function headersInFiles(
       .filter(({ headers }) => headers.length > 0)
       .map(({ key, headers }) => [key, [...headers].sort((a, b) => a - b)]),
   );
-  const addresses: number[] = [];
-  let left = 0;
-  for (const { mapping, backing } of mappings) {
+  const mapped = mappings.flatMap(({ mapping, backing }) => {
     const headers = backing.kind === 'file' ? byKey.get(backing.file.key) : undefined;
     const range = fileRange(mapping);
-    if (headers === undefined || range === undefined) continue;
+    if (headers === undefined || range === undefined) return [];
     const first = lastAtOrBefore(headers, range.from - 1, (offset) => offset) + 1;
     const past = lastAtOrBefore(headers, range.to - 1, (offset) => offset) + 1;
+    return [{ headers, first, past, base: mapping.start - range.from }];
+  });
+  const addresses: number[] = [];
+  let left = 0;
+  // Those with few headers come first: what the limit leaves out is a flood, not an object beside one.
+  for (const { headers, first, past, base } of mapped.sort((a, b) => a.past - a.first - (b.past - b.first))) {
     const taken = Math.min(past, first + HEADERS_IN_FILES - addresses.length);
-    for (const offset of headers.slice(first, taken)) addresses.push(mapping.start + offset - range.from);
+    for (let index = first; index < taken; index++) addresses.push(base + (headers[index] as number));
     left += past - taken;
   }
   return { addresses, left };

@@ -93,7 +93,7 @@ export class Processes {
     if (large === undefined || this.host.aborted()) return first.process ?? NOTHING;
     const answers = await Promise.all(
       groupRanges(large.ranges).map((ranges) =>
-        this.host.perform({ kind: 'process-ranges', pid, large, ranges }, false),
+        this.host.perform({ kind: 'process-ranges', pid, identity: large.identity, ranges }, false),
       ),
     );
     const found = { identity: large.identity, parts: answers.flatMap(({ parts }) => parts) };

@@ -9,7 +9,6 @@ import { Examination, type ExamineOptions, type Findings } from './examination.t
 import { FileExaminer, type LargeFile } from './examine.ts';
 import {
   type FileUse,
-  type LargeProcess,
   type MappedSearch,
   type ProcessAnswer,
   ProcessExaminer,
@@ -38,7 +37,7 @@ export type Task =
   | {
       readonly kind: 'process-ranges';
       readonly pid: number;
-      readonly large: LargeProcess;
+      readonly identity: string;
       readonly ranges: readonly SearchRange[];
     };
 
@@ -130,7 +129,7 @@ export function perform(task: Task, examiners: Examiners, cancelled: () => boole
       more = { process: processes.examine(task) };
       break;
     case 'process-ranges':
-      parts = processes.searchRanges(task.pid, task.large, task.ranges);
+      parts = processes.searchRanges(task.pid, task.identity, task.ranges);
       break;
     default:
       task satisfies never;

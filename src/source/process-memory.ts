@@ -30,11 +30,13 @@ export class ProcessMemory implements Reader {
   private readonly descriptor: number;
   private readonly pagemap: number;
   private readonly libc: Libc | undefined;
+  private readonly window: ByteRange | undefined;
   private existing: readonly PageRange[] | undefined;
   private readonly where: string;
   private readonly files = new Map<string, OpenFile | undefined>();
 
-  constructor(process: OpenProcess, libc: Libc | undefined) {
+  /** `window`: addresses outside it read as if no page existed there. */
+  constructor(process: OpenProcess, libc: Libc | undefined, window?: ByteRange) {
     const files = new MappedFiles(process.source.pid);
     const backed = process.mappings.map((mapping) => ({ mapping, backing: files.of(mapping) }));
     this.skipped = [
@@ -45,14 +47,16 @@ export class ProcessMemory implements Reader {
     this.descriptor = process.memory;
     this.pagemap = process.pagemap;
     this.libc = libc;
+    this.window = window;
     this.where = `pid:${process.source.pid}`;
   }
 
   /** The pages that exist in the mappings, ascending: as they were when first asked for. */
   get pages(): readonly PageRange[] {
-    const mapped = () => this.mappings.map(({ mapping }) => ({ from: mapping.start, to: mapping.end }));
     if (this.existing === undefined) {
-      this.existing = existingPages(this.pagemap, mapped(), this.libc);
+      const mapped = this.mappings.map(({ mapping }) => ({ from: mapping.start, to: mapping.end }));
+      const looked = this.window ? intersect(mapped, [this.window]) : mapped;
+      this.existing = existingPages(this.pagemap, looked, this.libc);
       // Every program has pages: without any it was left behind by an exit or exec since it was opened.
       if (this.existing.length === 0) this.gone = true;
     }
