@@ -49,6 +49,8 @@ export class AnchorList implements Anchors {
   add(offset: number, what: number): void {
     const list = what === EXIT ? this.exits : what === BTF ? this.btf : what === RETURN ? this.returns : undefined;
     if (list === undefined) throw new RangeError(`${what} is no kind of anchor`);
+    // Windows overlap where a RET needs what lies before it.
+    if (what === RETURN && offset <= (list.at(-1) ?? -1)) return;
     if (list.length < MOST) list.push(offset);
     else if (what === RETURN) this.droppedReturns++;
     else this.dropped++;

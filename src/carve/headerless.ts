@@ -171,10 +171,10 @@ function readTable(around: Surroundings, at: number): Table | undefined {
   const isSane = (each: Shdr | undefined) => each !== undefined && isSection(each, around.window.length - base);
   let first = at;
   while (first - shdr64.size >= base && isSane(around.row(first - shdr64.size))) first -= shdr64.size;
-  const null_ = around.row(first - shdr64.size);
-  if (null_ === undefined || !isNull(null_)) return undefined;
+  const nullRow = around.row(first - shdr64.size);
+  if (nullRow === undefined || !isNull(nullRow)) return undefined;
   first -= shdr64.size;
-  const rows: Shdr[] = [null_];
+  const rows: Shdr[] = [nullRow];
   for (let next = around.row(first + shdr64.size); next !== undefined && isSane(next); ) {
     rows.push(next);
     if (rows.length >= MOST_SECTIONS) break;

@@ -22,10 +22,12 @@ export interface RunBudget {
   limited: boolean;
 }
 
-/** Enough for 128 MiB of code, which takes about a second. */
+/** Enough for 128 MiB of code or a quarter of a million EXIT slots, which takes a second or two. */
 const BUDGET_SLOTS = 1 << 24;
 /** Slots on either side of an EXIT: the kernel accepts a million, real programs stay below 64 Ki. */
 const REACH_SLOTS = 1 << 17;
+/** What it costs to look at an EXIT slot at all. */
+const LOOK_SLOTS = 64;
 /** Bytes on either side that are read first: most EXIT slots in a source are none, and stand alone. */
 const FIRST_REACH = 256;
 
@@ -68,7 +70,7 @@ export class RunFinder {
       const isOpen = (from < 2 * SLOT_SIZE && low > floor && low > phase) || to > bytes.length - 2 * SLOT_SIZE;
       if (isOpen && reach < REACH_SLOTS * SLOT_SIZE) continue;
       this.#budget.limited ||= isOpen;
-      this.#budget.slots -= (to - from) / SLOT_SIZE;
+      this.#budget.slots -= LOOK_SLOTS + (to - from) / SLOT_SIZE;
       this.#ends[phase] = low + to;
       return { offset: low + from, ...readRun(window.slice(from, to), this.#little) };
     }

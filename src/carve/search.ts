@@ -63,6 +63,10 @@ export interface SearchRange {
 /** Bytes read at a time: large enough to spend little on calls, small enough to stay in the L2 cache. */
 export const WINDOW = 256 * 1024;
 const LIST_CAPACITY = 8192;
+/** `findAll` and `findReturns` look at what lies before: they leave the last entries, which lie right before the input, zero. */
+const ANCHOR_CAPACITY = LIST_CAPACITY - 2;
+/** Bytes before a RET that tell whether it is one. */
+const BEFORE_RETURN = 9;
 const LIST = 0;
 const INPUT = LIST + LIST_CAPACITY * 8;
 /** A header is judged when all of it is there. */
@@ -140,7 +144,7 @@ export class Finder {
     this.wasm.dropped.value = 0;
     let from = INPUT;
     while (from < INPUT + limit) {
-      const count = this.wasm.findAll(from, INPUT + limit, INPUT + length, CEILING, LIST, LIST_CAPACITY);
+      const count = this.wasm.findAll(from, INPUT + limit, INPUT + length, CEILING, LIST, ANCHOR_CAPACITY);
       for (let entry = 0; entry < count; entry++) {
         const at = offset + (this.list[entry * 2] as number) - INPUT;
         const verdict = this.list[entry * 2 + 1] as number;
@@ -150,15 +154,16 @@ export class Finder {
       from = this.wasm.next.value;
     }
     anchors.dropped += this.wasm.dropped.value;
-    if (anchors.classic) this.findReturnsIn(offset, limit, anchors);
+    if (anchors.classic) this.findReturnsIn(offset, Math.min(limit + BEFORE_RETURN, length), anchors);
   }
 
-  private findReturnsIn(offset: number, limit: number, anchors: AnchorList): void {
+  /** Goes a little past the limit: where the next window begins, what lies before is not there. */
+  private findReturnsIn(offset: number, end: number, anchors: AnchorList): void {
     this.wasm.crowd.value = CROWD_PER_WINDOW;
     this.wasm.dropped.value = 0;
     let from = INPUT;
-    while (from < INPUT + limit) {
-      const count = this.wasm.findReturns(from, INPUT + limit, LIST, LIST_CAPACITY);
+    while (from < INPUT + end) {
+      const count = this.wasm.findReturns(from, INPUT + end, LIST, ANCHOR_CAPACITY);
       for (let entry = 0; entry < count; entry++) {
         anchors.add(offset + (this.list[entry * 2] as number) - INPUT, this.list[entry * 2 + 1] as number);
       }

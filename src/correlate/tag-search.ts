@@ -47,7 +47,7 @@ export interface TagBudget extends RunBudget {
 }
 
 /** Seconds of hashing. */
-const HASHED = 1 << 30;
+const HASHED = 1 << 29;
 const IDENTICAL_SLOTS = 3;
 const WALK_FACTOR = 32;
 const EXHAUSTIVE_SLOTS = 2000;

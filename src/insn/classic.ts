@@ -41,7 +41,7 @@ const TAX = 0x07;
 const TXA = 0x87;
 const MEMORY_WORDS = 16;
 
-export function isReturn({ code }: ClassicInstruction): boolean {
+function isReturn({ code }: ClassicInstruction): boolean {
   return (code & CLASS) === RET;
 }
 

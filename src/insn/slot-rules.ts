@@ -1,5 +1,6 @@
 // What the kernel demands of a single slot, as a table: registers that exist, unused fields that are zero, operations that are known.
 // Bytes that meet all of it are rarely anything but code; `closure.ts` asks the same of many slots together.
+import { viewOf } from '../bytes/layout.ts';
 import { HELPERS } from './helpers.ts';
 import {
   ALU,
@@ -83,7 +84,7 @@ export function judgeSlot(view: DataView, at: number, little: boolean): SlotKind
 
 /** Whether the whole of `code` is made of valid slots, halves of ld_imm64 in pairs. */
 export function isValidCode(code: Uint8Array, little: boolean): boolean {
-  const view = new DataView(code.buffer, code.byteOffset, code.byteLength);
+  const view = viewOf(code);
   if (code.length % SLOT_SIZE !== 0) return false;
   let open = false;
   for (let at = 0; at < code.length; at += SLOT_SIZE) {

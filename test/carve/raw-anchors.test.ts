@@ -1,0 +1,105 @@
+// The anchors of the vector pass against a plain search, around the borders of its windows too.
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { memoryReader } from '../../src/bytes/reader.ts';
+import { AnchorList } from '../../src/carve/anchors.ts';
+import { Finder, WINDOW } from '../../src/carve/search.ts';
+import { object } from './bytes.ts';
+
+const finder = new Finder();
+
+function anchorsIn(bytes: Uint8Array, ranges = [{ from: 0, to: bytes.length }]) {
+  const anchors = new AnchorList({ classic: true });
+  const candidates = ranges.map((range) => finder.search(memoryReader(bytes), range, anchors));
+  return { anchors, candidates };
+}
+
+const EXIT = [0x95, 0, 0, 0, 0, 0, 0, 0];
+const BTF = {
+  little: [0x9f, 0xeb, 1, 0, 24, 0, 0, 0, 0, 0, 0, 0, 12, 0, 0, 0, 12, 0, 0, 0, 9, 0, 0, 0],
+  big: [0xeb, 0x9f, 1, 0, 0, 0, 0, 24, 0, 0, 0, 0, 0, 0, 0, 12, 0, 0, 0, 12, 0, 0, 0, 9],
+};
+/** A comparison, then a verdict. */
+const RETURN = { little: [0x15, 0, 0, 1, 7, 0, 0, 0, 6, 0, 0, 0], big: [0, 0x15, 0, 1, 0, 0, 0, 7, 0, 6, 0, 0] };
+
+function plant(size: number, places: readonly (readonly [at: number, bytes: readonly number[]])[]): Uint8Array {
+  const bytes = new Uint8Array(size).fill(0x33);
+  for (const [at, content] of places) bytes.set(content.slice(0, size - at), at);
+  return bytes;
+}
+
+const BORDERS = [0, 1, 8, 9, WINDOW - 64, WINDOW - 8, WINDOW - 1, WINDOW, WINDOW + 5, 2 * WINDOW - 65];
+
+test.each(BORDERS)('each alone is found at %i, whichever kind', (at) => {
+  const size = 2 * WINDOW + 100;
+  expect(anchorsIn(plant(size, [[at, EXIT]])).anchors.exits).toEqual([at]);
+  for (const order of ['little', 'big'] as const) {
+    expect(anchorsIn(plant(size, [[at, BTF[order]]])).anchors.btf).toEqual([at]);
+    const six = at + RETURN[order].indexOf(6);
+    expect(anchorsIn(plant(size, [[at, RETURN[order]]])).anchors.returns).toEqual([six]);
+  }
+});
+
+test('a search in ranges finds each anchor once', () => {
+  const bytes = plant(
+    3 * WINDOW,
+    BORDERS.slice(4).map((at) => [at, EXIT]),
+  );
+  const whole = anchorsIn(bytes).anchors.exits;
+  const half = WINDOW + 3;
+  const ranges = [
+    { from: 0, to: half },
+    { from: half, to: bytes.length },
+  ];
+  expect(anchorsIn(bytes, ranges).anchors.exits).toEqual(whole);
+});
+
+test('an EXIT in the last eight bytes is found, a cut one is not', () => {
+  for (const size of [8, 64, 71, WINDOW + 8]) {
+    expect(anchorsIn(plant(size, [[size - 8, EXIT]])).anchors.exits).toEqual([size - 8]);
+    expect(anchorsIn(plant(size, [[size - 7, EXIT]])).anchors.exits).toEqual([]);
+  }
+});
+
+test('headers of objects are the same with anchors as without', () => {
+  const bytes = new Uint8Array([...plant(100, [[8, EXIT]]), ...object(), ...object('big'), 0x7f, 0x45, 0x4c]);
+  const { candidates } = anchorsIn(bytes);
+  expect(candidates).toEqual([finder.search(memoryReader(bytes), { from: 0, to: bytes.length })]);
+});
+
+describe('any bytes', () => {
+  const isExit = (bytes: Uint8Array, at: number) => at >= 0 && EXIT.every((byte, index) => bytes[at + index] === byte);
+  const piece = fc.oneof(
+    fc.constant(Uint8Array.from(EXIT)),
+    fc.constant(Uint8Array.from([0x95, 0, 0])),
+    fc.uint8Array({ maxLength: 12 }),
+    fc.nat(40).map((size) => new Uint8Array(size)),
+  );
+
+  test('the EXIT slots are those of a plain search, but one of each row', () => {
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 40 }), (pieces) => {
+        const bytes = new Uint8Array(Buffer.concat(pieces));
+        const found = new Set(anchorsIn(bytes).anchors.exits);
+        for (let at = 0; at < bytes.length; at++) {
+          if (found.has(at)) expect(isExit(bytes, at)).toBe(true);
+          else if (isExit(bytes, at)) expect(isExit(bytes, at - 8)).toBe(true);
+        }
+      }),
+      { numRuns: 3000 },
+    );
+  });
+});
+
+test('a flood is cut short, and what stands apart from it is kept', () => {
+  const program = [0xb7, 0, 0, 0, 0, 0, 0, 0, ...EXIT];
+  const flood = Array.from({ length: WINDOW / 2 / program.length }, () => program).flat();
+  const bytes = plant(WINDOW, [
+    [0, flood],
+    [WINDOW - 4096, EXIT],
+  ]);
+  const { anchors } = anchorsIn(bytes);
+  expect(anchors.dropped).toBeGreaterThan(0);
+  expect(anchors.exits.length).toBeLessThan(2048);
+  expect(anchors.exits.at(-1)).toBe(WINDOW - 4096);
+});
