@@ -59,7 +59,8 @@ export class CDeclarations {
       if (type.kind === 'union') return;
       if (to - end > MAX_HOLE * 8)
         throw new FormatError('btf-layout', 0, `a hole of ${to - end} bits in type ${type.id}`);
-      lines.push(...padding({ from: end, to, alignment, insideBitfields, longSize: this.#btf.pointerSize }));
+      const hole = { from: end, to, alignment, insideBitfields, longSize: this.#btf.pointerSize };
+      for (const line of padding(hole)) lines.push(line);
     };
     for (const { name, type: member, bitOffset, bitSize } of type.members) {
       pad(bitOffset, isPacked ? 1 : this.#btf.alignOf(member), afterBitfield && bitSize > 0);

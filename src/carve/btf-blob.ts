@@ -2,9 +2,10 @@
 
 import { Btf } from '../btf/decode.ts';
 import { BTF_MAGIC, BTF_VERSION, btfHeader } from '../btf/layouts.ts';
+import type { BtfDatasec } from '../btf/types.ts';
 import { viewOf } from '../bytes/layout.ts';
 import { type Reader, readAt } from '../bytes/reader.ts';
-import { FormatError } from '../diagnostics.ts';
+import { attempt, FormatError } from '../diagnostics.ts';
 
 export interface BtfBlob {
   /** Bytes from the start of the source. */
@@ -64,19 +65,20 @@ export function namesOf(btf: Btf): BtfNames {
     const kind = btf.kind(id);
     if (kind === 'func') functions.push(nameOf(btf, id));
     if (kind !== 'datasec') continue;
-    const section = btf.type(id);
-    if (section.kind !== 'datasec') continue;
+    const section = sectionOf(btf, id);
+    if (section === undefined) continue;
     sections[section.name] = section.variables.slice(0, MOST_NAMES).map(({ type }) => nameOf(btf, type));
   }
   return { functions, sections };
 }
 
+/** `undefined` for one that is cut or has no name. */
+function sectionOf(btf: Btf, id: number): BtfDatasec | undefined {
+  const section = attempt([], '', () => btf.type(id));
+  return section?.kind === 'datasec' ? section : undefined;
+}
+
 /** Empty for a name or type that is not there. */
 function nameOf(btf: Btf, id: number): string {
-  try {
-    return btf.name(id);
-  } catch (error) {
-    if (error instanceof FormatError) return '';
-    throw error;
-  }
+  return attempt([], '', () => btf.name(id)) ?? '';
 }

@@ -177,6 +177,16 @@ test('a struct that embeds itself is left out with a diagnostic, the rest is kep
   expect(diagnostics).toMatchObject([{ code: 'btf-cycle', where: 'BTF type 1', message: 'type 1 contains itself' }]);
 });
 
+test('a hole as large as any that is filled is no matter for the stack', () => {
+  const build = new BtfBuilder();
+  const long = build.int('long', 8);
+  build.struct('sparse', 1 << 20, [
+    { name: 'first', type: long, at: 0 },
+    { name: 'last', type: long, at: ((1 << 20) - 8) * 8 },
+  ]);
+  expect(definitions(build).join('')).toContain('long last;');
+});
+
 test('anonymous structs that double at every level are given up, not printed', () => {
   const build = new BtfBuilder();
   for (let id = 1; id <= 50; id++) {

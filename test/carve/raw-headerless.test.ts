@@ -108,6 +108,14 @@ test('a broken BTF or table is passed over, whatever byte is wrong', () => {
   );
 });
 
+test('BTF whose string table is a little too short is partial evidence all the same', () => {
+  const [sample] = objectsIn(`${SAMPLES}bpfel/openat.bpf.o`);
+  const bytes = new Uint8Array(sample?.bytes ?? []).slice(0, 2718);
+  bytes.set(noise(64, 3));
+  bytes[1532] = 114;
+  expect(carve(bytes).partial).toHaveLength(1);
+});
+
 test('a flood of BTF headers costs bounded work', () => {
   const header = Uint8Array.from([0x9f, 0xeb, 1, 0, 24, 0, 0, 0, 0, 0, 0, 0, 12, 0, 0, 0, 12, 0, 0, 0, 2, 0, 0, 0]);
   const blob = Uint8Array.from([...header, 0, 0, 0, 0, 0, 0, 0, 1, 4, 0, 0, 0, 0, 0]);
