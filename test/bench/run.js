@@ -13,9 +13,9 @@ const HEADER = '(?-u)\\x7fELF\\x02[\\x01\\x02]\\x01[\\x00-\\xff]{11}(?:\\xf7\\x0
 const ripgrep = (path) => ['rg', ['-uuu', '-a', '-ob', `-j${threads}`, HEADER, path]];
 
 const benchmarks = {
-  tree: () => compare('whole tree /usr', 9, ripgrep('/usr'), bpfcarve('scan', '/usr', '-j', '--jobs', `${threads}`)),
+  tree: () => compare('whole tree /usr', 9, ripgrep('/usr'), bpfcarve('scan', '/usr', '--jobs', `${threads}`)),
   memory: () => {
-    const kib = peakMemory(bpfcarve('scan', '/usr', '-j'));
+    const kib = peakMemory(bpfcarve('scan', '/usr'));
     console.log(`peak memory, scan of /usr: ${(kib / 1024).toFixed(0)} MB`);
   },
   large: () => {

@@ -118,7 +118,7 @@ export const OBJECTS: readonly CarvedObject[] = [
 ];
 
 export const DIAGNOSTICS: readonly Diagnostic[] = [
-  ...['b', 'a', 'e', 'd', 'c'].map((name) => diagnostic(`/root/secret/${name}`)),
+  ...['b', 'a', 'e', 'd', 'c'].map((name) => diagnostic(`/home/secret/${name}`)),
   diagnostic('/gone', { severity: 'error', code: 'ENOENT', message: 'cannot read: no such file or directory' }),
   diagnostic('/usr/bin/bpftool 0x1f40', {
     severity: 'info',

@@ -29,9 +29,9 @@ const GOLDEN_PIPED = `\
       0x9f3a40   7.9 KiB  b2b2b2b2b2b2  same as #3
 
 error    /gone: cannot read: no such file or directory (ENOENT)
-warning  /root/secret/a: cannot open: permission denied (EACCES)
-warning  /root/secret/b: cannot open: permission denied (EACCES)
-warning  /root/secret/c: cannot open: permission denied (EACCES)
+warning  /home/secret/a: cannot open: permission denied (EACCES)
+warning  /home/secret/b: cannot open: permission denied (EACCES)
+warning  /home/secret/c: cannot open: permission denied (EACCES)
          and 2 more EACCES; -v lists them
 
 4 candidates rejected: 3 truncated-header, 1 no-section-table; -v lists them
@@ -66,11 +66,11 @@ const GOLDEN_60 = `\
 
 error    /gone: cannot read: no such file or directory
          (ENOENT)
-warning  /root/secret/a: cannot open: permission denied
+warning  /home/secret/a: cannot open: permission denied
          (EACCES)
-warning  /root/secret/b: cannot open: permission denied
+warning  /home/secret/b: cannot open: permission denied
          (EACCES)
-warning  /root/secret/c: cannot open: permission denied
+warning  /home/secret/c: cannot open: permission denied
          (EACCES)
          and 2 more EACCES; -v lists them
 
