@@ -1,6 +1,7 @@
 // Joins live programs with code that was found: by tag, whatever the loader, the algorithm or the variant.
 // Pure: reads no kernel and no file.
 import type { LiveProgram } from '../host/records.ts';
+import { generatorsOf } from '../link/generators.ts';
 import { type CodePlace, type CodeSource, type Match, type Origin, originsOf, placeOf, sameName } from './origin.ts';
 
 /** Code of the same name whose tag is another: what an investigator looks at next. */
@@ -17,8 +18,18 @@ export interface Explanation {
   readonly otherOrigins: readonly Origin[];
   /** The same few instructions elsewhere, which proves nothing of where they come from. */
   readonly identicalTo: readonly Origin[];
+  /** What is known to put such code together when it runs: the same bytes, whoever loaded these. Only without an origin. */
+  readonly sameBytesAs: readonly KnownCode[];
   /** Only for programs without an origin. */
   readonly nearMisses: readonly NearMiss[];
+}
+
+/** Code that a program generates, which is therefore in no file. */
+export interface KnownCode {
+  /** `systemd`, `libbpf`; `any` for what everybody writes. */
+  readonly generator: string;
+  readonly what: string;
+  readonly instructions: number;
 }
 
 /** Proofs and near misses kept for one program; a library in a hundred processes would fill pages. */
@@ -37,9 +48,16 @@ function explain(live: LiveProgram, matches: readonly Match[], namesakes: readon
   const origins = proofs.filter(({ relation, program }) => relation === 'origin' || isNamed(live, program));
   const identicalTo = proofs.filter((proof) => !origins.includes(proof)).slice(0, KEPT);
   const [origin, ...otherOrigins] = origins;
-  if (origin) return { origin, otherOrigins: otherOrigins.slice(0, KEPT), identicalTo: [], nearMisses: [] };
+  if (origin) {
+    return { origin, otherOrigins: otherOrigins.slice(0, KEPT), identicalTo: [], sameBytesAs: [], nearMisses: [] };
+  }
+  const sameBytesAs = generatorsOf(live.tag).map(({ generator, what, slots }) => ({
+    generator,
+    what,
+    instructions: slots,
+  }));
   const nearMisses = namesakes.filter(({ program }) => sameName(live, program)).map(nearMiss);
-  return { otherOrigins: [], identicalTo, nearMisses: nearMisses.slice(0, KEPT) };
+  return { otherOrigins: [], identicalTo, sameBytesAs, nearMisses: nearMisses.slice(0, KEPT) };
 }
 
 function isNamed(live: LiveProgram, name: string | undefined): boolean {

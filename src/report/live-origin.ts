@@ -1,6 +1,6 @@
 // Where code was found, in words: what proves it, and what only resembles it.
 // "Comes from" is said of proofs alone; code that many programs share is called identical.
-import type { NearMiss } from '../correlate/correlate.ts';
+import type { KnownCode, NearMiss } from '../correlate/correlate.ts';
 import type { CodePlace, Origin } from '../correlate/origin.ts';
 import type { ExplainedProgram } from '../scan/live-report.ts';
 import type { Palette } from './colors.ts';
@@ -38,8 +38,9 @@ export function originFacts({ origin, otherOrigins = [] }: ExplainedProgram): Fa
 }
 
 /** What an unexplained program resembles. */
-export function resemblances({ identicalTo = [], nearMisses = [] }: ExplainedProgram): Fact[] {
+export function resemblances({ identicalTo = [], sameBytesAs = [], nearMisses = [] }: ExplainedProgram): Fact[] {
   return [
+    { label: 'same bytes', items: sameBytesAs.map(knownWords) },
     { label: 'identical', items: identicalTo.map((proof) => `to ${codeWords(proof)}`) },
     { label: 'but', items: identicalTo.length > 0 ? [TOO_SHORT] : [] },
     ...byReason(nearMisses).flatMap(([reason, misses]) => [
@@ -47,6 +48,12 @@ export function resemblances({ identicalTo = [], nearMisses = [] }: ExplainedPro
       { label: '', items: misses.map((miss) => `in ${codeWords(miss)}`) },
     ]),
   ];
+}
+
+/** Who makes such code, not who made this. */
+function knownWords({ generator, what, instructions }: KnownCode): string {
+  const maker = generator === 'any' ? 'many programs' : escapeText(generator);
+  return `as ${maker} generate${generator === 'any' ? '' : 's'}: ${escapeText(what)}, ${instructions} instructions`;
 }
 
 const TOO_SHORT = 'three instructions or fewer, which many programs share';

@@ -1,5 +1,5 @@
 // The live document: what the kernel runs, and where each program's code was found.
-import type { Explanation, NearMiss } from '../correlate/correlate.ts';
+import type { Explanation, KnownCode, NearMiss } from '../correlate/correlate.ts';
 import type { Origin } from '../correlate/origin.ts';
 import type { Diagnostic } from '../diagnostics.ts';
 import type {
@@ -19,6 +19,7 @@ export interface ExplainedProgram extends LiveProgram {
   readonly origin?: Origin;
   readonly otherOrigins?: readonly Origin[];
   readonly identicalTo?: readonly Origin[];
+  readonly sameBytesAs?: readonly KnownCode[];
   readonly nearMisses?: readonly NearMiss[];
 }
 
@@ -54,13 +55,14 @@ export interface LiveReport {
 /** Only what there is: an absent fact is an absent key. */
 export function explained(
   program: LiveProgram,
-  { origin, otherOrigins, identicalTo, nearMisses }: Explanation,
+  { origin, otherOrigins, identicalTo, sameBytesAs, nearMisses }: Explanation,
 ): ExplainedProgram {
   return {
     ...program,
     ...(origin && { origin }),
     ...(otherOrigins.length > 0 && { otherOrigins }),
     ...(identicalTo.length > 0 && { identicalTo }),
+    ...(sameBytesAs.length > 0 && { sameBytesAs }),
     ...(nearMisses.length > 0 && { nearMisses }),
   };
 }

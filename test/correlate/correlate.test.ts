@@ -54,6 +54,12 @@ describe('a live program', () => {
     expect(namesake?.origin).toMatchObject({ relation: 'identical', program: 'xdp_pass' });
   });
 
+  test("of the founding story has systemd's bytes, and no origin", () => {
+    const [explanation] = correlate([live({ tag: '7dc8126e8768ea37', type: 'cgroup_skb' })], []);
+    expect(explanation?.origin).toBeUndefined();
+    expect(explanation?.sameBytesAs).toMatchObject([{ generator: 'systemd', what: 'IP accounting', instructions: 29 }]);
+  });
+
   test('that a variant explains says what was assumed', () => {
     const assumptions = ['the application does not create map "heap"'];
     const tags = [tag(OTHER_TAG), { ...tag(TAG), exact: false, assumptions }];
