@@ -11,7 +11,6 @@ import { MANIFEST, MANIFEST_DIGEST, OBJECTS, objectNames } from './names.ts';
 import { flushFiles, moveToNew, writeNewFile } from './write.ts';
 
 export type { Difference } from './differences.ts';
-export { EvidenceError } from './error.ts';
 export type { DumpedFile, Manifest, Occurrence } from './manifest.ts';
 export { type VerifyReport, verifyEvidence } from './verify.ts';
 

@@ -19,7 +19,7 @@ const PACKAGES = [
   'qemu-system-x86',
 ];
 
-export const SAMPLE_OBJECTS: readonly FoundObject[] = readdirSync(SAMPLES)
+const SAMPLE_OBJECTS: readonly FoundObject[] = readdirSync(SAMPLES)
   .sort()
   .flatMap((name) => objectsIn(join(SAMPLES, name)));
 
