@@ -6,8 +6,8 @@ import { posix } from 'node:path';
 import type { CarvedObject } from '../scan/events.ts';
 import { Directory } from './directory.ts';
 import { during, EvidenceError } from './error.ts';
-import { type DumpedFile, manifestText, type ObjectReport, type Occurrence } from './manifest.ts';
-import { MANIFEST, MANIFEST_DIGEST, OBJECTS, objectNames } from './names.ts';
+import { type DumpedFile, type LiveOccurrence, manifestText, type ObjectReport, type Occurrence } from './manifest.ts';
+import { instructionNames, MANIFEST, MANIFEST_DIGEST, OBJECTS, objectNames } from './names.ts';
 import { flushFiles, moveToNew, writeNewFile } from './write.ts';
 
 export type { Difference } from './differences.ts';
@@ -38,6 +38,8 @@ export class EvidenceDirectory {
   readonly #objects: Directory;
   /** Names in `objects/` by sha256. */
   readonly #written = new Map<string, string>();
+  /** By sha256. */
+  readonly #instructions = new Map<string, { name: string; size: number; occurrences: LiveOccurrence[] }>();
   #open = true;
 
   /**
@@ -74,6 +76,19 @@ export class EvidenceDirectory {
     this.#written.set(object.sha256, writeNewFile(this.#objects, objectNames(object), [content], 'flushed later'));
   }
 
+  /** Keeps the instructions of a live program; equal ones once. Throws EvidenceError when they cannot be written. */
+  addInstructions(program: LiveOccurrence['program'], xlated: Uint8Array): void {
+    this.#refuseEnded();
+    const sha256 = createHash('sha256').update(xlated).digest('hex');
+    const known = this.#instructions.get(sha256);
+    if (known) {
+      known.occurrences.push({ program });
+      return;
+    }
+    const name = writeNewFile(this.#objects, instructionNames(program, sha256), [xlated], 'flushed later');
+    this.#instructions.set(sha256, { name, size: xlated.length, occurrences: [{ program }] });
+  }
+
   /**
    * Puts the files on the disk, writes the manifest and its digest, and ends the dump. Files are named for their first
    * occurrence in the report, whatever the order in which they came. Throws EvidenceError, `incomplete` when an object of
@@ -82,9 +97,12 @@ export class EvidenceDirectory {
   async close(report: ObjectReport, argv: readonly string[]): Promise<EvidenceSummary> {
     this.#refuseEnded();
     try {
-      const files = this.#nameFiles(report.objects);
+      const files = [...this.#nameFiles(report.objects), ...this.#instructionFiles()];
       this.#refuseReplacement();
-      await flushFiles(this.#objects, [...this.#written.values()]);
+      await flushFiles(
+        this.#objects,
+        files.map(({ path }) => path.slice(OBJECTS.length + 1)),
+      );
       this.#objects.sync();
       const manifestSha256 = this.#writeManifest(manifestText({ ...report, argv, files }));
       this.#root.sync();
@@ -116,6 +134,12 @@ export class EvidenceDirectory {
       throw new EvidenceError('incomplete', this.#root.path, message);
     }
     return [...places.values()].map((found) => this.#nameFile(found));
+  }
+
+  #instructionFiles(): readonly DumpedFile[] {
+    return [...this.#instructions].map(([sha256, { name, size, occurrences }]) => {
+      return { path: `${OBJECTS}/${name}`, size, sha256, occurrences };
+    });
   }
 
   #nameFile([first, ...others]: Found): DumpedFile {

@@ -4,6 +4,11 @@ import type { CarvedObject, ScanReport } from '../scan/events.ts';
 /** One place where the bytes of a dumped file were found. */
 export type Occurrence = Pick<CarvedObject, 'source' | 'offset' | 'address' | 'region' | 'within'>;
 
+/** A live program whose instructions were kept as the kernel runs them. */
+export interface LiveOccurrence {
+  readonly program: { readonly id?: number; readonly name?: string; readonly tag: string };
+}
+
 /** One file of the dump. */
 export interface DumpedFile {
   /** Relative to the evidence directory, with `/`. */
@@ -13,7 +18,7 @@ export interface DumpedFile {
   /** 64 hexadecimal digits. */
   readonly sha256: string;
   /** In the order of the report; the first one gave the file its name. */
-  readonly occurrences: readonly Occurrence[];
+  readonly occurrences: readonly (Occurrence | LiveOccurrence)[];
 }
 
 /** A report on whatever had objects in it. */

@@ -3,6 +3,7 @@ import { posix } from 'node:path';
 import { hex } from '../diagnostics.ts';
 import type { CarvedObject } from '../scan/events.ts';
 import type { Source } from '../source/source.ts';
+import type { LiveOccurrence } from './manifest.ts';
 
 export const OBJECTS = 'objects';
 export const MANIFEST = 'manifest.json';
@@ -20,6 +21,12 @@ export function objectNames(object: CarvedObject): readonly string[] {
   const at = object.offset === undefined ? object.address : hex(object.offset);
   const place = `${hostName(object.source)}-${at}`;
   return DIGEST_LENGTHS.map((length) => `${place}-${object.sha256.slice(0, length)}.bpf.o`);
+}
+
+/** `prog-110-uprobe-2a8c45c2f0e905b1-5d2c0f1be6a7.xlated`. */
+export function instructionNames({ id, name = '', tag }: LiveOccurrence['program'], sha256: string): readonly string[] {
+  const program = ['prog', id ?? 'unknown', ...(name === '' ? [] : [reduceName(name)]), reduceName(tag)].join('-');
+  return DIGEST_LENGTHS.map((length) => `${program}-${sha256.slice(0, length)}.xlated`);
 }
 
 /** What `name` is reduced to: 1 to 100 of `[A-Za-z0-9._-]`, the first neither a dot (hidden) nor a dash (an option). */

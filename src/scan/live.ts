@@ -34,6 +34,8 @@ export interface LiveOptions {
   readonly onProgress?: (progress: LiveProgress) => void;
   /** Given every object found, with its bytes the first time they are seen. */
   readonly onCarved?: (object: CarvedObject, content: Uint8Array | undefined) => void;
+  /** Given the instructions of every program as the kernel rewrote them, where it shows them. */
+  readonly onInstructions?: (program: LiveProgram, xlated: Uint8Array) => void;
 }
 
 export interface LiveProgress {
@@ -51,6 +53,7 @@ export async function live(options: LiveOptions = {}): Promise<LiveReport> {
   const start = startEvent('live', began);
   options.onProgress?.({ stage: 'kernel', sources: 0, bytes: 0 });
   const snapshot = options.capture === undefined ? await readHost() : captured(options.capture);
+  const refused = options.capture === undefined ? giveInstructions(snapshot.programs, options.onInstructions) : [];
   const search = new OriginSearch(options);
   const explanations = await search.explain(snapshot.programs);
   const programs = snapshot.programs.map((program, index) => explained(program, explanations[index] as Explanation));
@@ -64,7 +67,7 @@ export async function live(options: LiveOptions = {}): Promise<LiveReport> {
     finishedAt: new Date().toISOString(),
     host: { hostname: hostname(), kernelRelease: release(), arch: process.arch },
     programs: unexplainedFirst(programs),
-    diagnostics: [...snapshot.diagnostics, ...search.diagnostics],
+    diagnostics: [...snapshot.diagnostics, ...refused, ...search.diagnostics],
     summary: {
       programs: programs.length,
       explained: explainedCount,
@@ -93,6 +96,27 @@ function captured(text: string): HostSnapshot {
     groups: groupPrograms(capture.programs, capture.maps),
     inconsistencies: [],
   };
+}
+
+/** At once, for a program may be gone a moment later. */
+function giveInstructions(programs: readonly LiveProgram[], give: LiveOptions['onInstructions']): Diagnostic[] {
+  if (give === undefined) return [];
+  return programs.flatMap((program) => {
+    const xlated = program.id === undefined ? 'only its name and tag are known' : readInstructions(program.id);
+    if (typeof xlated !== 'string') {
+      give(program, xlated);
+      return [];
+    }
+    const where = `program ${program.id ?? program.tag}`;
+    return [
+      {
+        severity: 'warning' as const,
+        code: 'no-instructions',
+        where,
+        message: `its instructions are not kept: ${xlated}`,
+      },
+    ];
+  });
 }
 
 /** What is not explained is what an investigator works on. */

@@ -334,3 +334,28 @@ describe('close', () => {
     expect(JSON.parse(readFileSync(join(root, 'manifest.json'), 'utf8')).files[0].occurrences).toHaveLength(20_000);
   });
 });
+
+test('instructions of live programs are kept once, listed with every program, and verified', async () => {
+  const directory = join(temporaryDirectory(), 'live');
+  const evidence = EvidenceDirectory.create(directory);
+  const code = Uint8Array.from([0xb7, 0, 0, 0, 1, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0]);
+  evidence.addInstructions({ id: 5, name: '../pass', tag: 'b11459a0e11ca14c' }, code);
+  evidence.addInstructions({ id: 6, tag: 'b11459a0e11ca14c' }, code);
+  await evidence.close(reportOf([]), []);
+  const path = `objects/prog-5-___pass-b11459a0e11ca14c-${sha256(code).slice(0, 12)}.xlated`;
+  const manifest = JSON.parse(readFileSync(join(directory, 'manifest.json'), 'utf8'));
+  expect(manifest.files).toEqual([
+    {
+      path,
+      size: 16,
+      sha256: sha256(code),
+      occurrences: [
+        { program: { id: 5, name: '../pass', tag: 'b11459a0e11ca14c' } },
+        { program: { id: 6, tag: 'b11459a0e11ca14c' } },
+      ],
+    },
+  ]);
+  expect(verifyEvidence(directory).differences).toEqual([]);
+  writeFileSync(join(directory, path), Uint8Array.from([...code.slice(0, 15), 1]));
+  expect(verifyEvidence(directory).differences).toMatchObject([{ kind: 'changed', path }]);
+});

@@ -80,7 +80,14 @@ async function runLive(args: Arguments): Promise<ExitStatus> {
       ...liveOptions,
       signal: interrupt.signal,
       onProgress: ({ stage, sources, bytes }) => spinner.say(progressWords(stage, sources, bytes)),
-      ...(evidence && { onCarved: (object, content) => carved.push({ object, content }) }),
+      ...(evidence && {
+        onCarved: (object, content) => carved.push({ object, content }),
+        onInstructions: ({ id, name, tag }, xlated) =>
+          evidence.addInstructions(
+            { ...(id !== undefined && { id }), ...(name !== undefined && { name }), tag },
+            xlated,
+          ),
+      }),
     });
     spinner.stop();
     const report = await select(whole, selection);
