@@ -75,7 +75,8 @@ describe.skipIf(missing !== undefined)(`live programs${missing === undefined ? '
     for (const program of programs) {
       expect(program.origin, `${program.name} ${program.tag}`).toMatchObject({
         program: program.name,
-        object: { source: { kind: 'file', path: heldBy(program) } },
+        section: expect.stringMatching(/./),
+        object: { source: { kind: 'file', path: heldBy(program) }, offset: expect.any(Number) },
       });
     }
   });

@@ -1,5 +1,6 @@
 // `bpfcarve live`: the programs of the running kernel, or of a captured one, each with the place its code comes from.
 import type { Argv, CommandModule } from 'yargs';
+import type { EvidenceDirectory as Evidence } from '../../evidence/evidence.ts';
 import type { CarvedObject, LiveOptions, LiveReport } from '../../index.ts';
 import type { LiveSelection } from '../../report/live-select.ts';
 import { asGiven, exactPaths } from '../arguments.ts';
@@ -54,7 +55,7 @@ function options(yargs: Argv) {
     })
     .option('dump', {
       type: 'string',
-      describe: 'Write the objects they come from into this new evidence directory',
+      describe: 'Write the objects they come from and their instructions into this new evidence directory',
       requiresArg: true,
     })
     .option('jobs', { type: 'string', describe: 'Threads; 1 starts none (default: all cores)', requiresArg: true })
@@ -75,6 +76,7 @@ async function runLive(args: Arguments): Promise<ExitStatus> {
   const interrupt = interruptible();
   const spinner = await startSpinner(args.progress && !args.quiet, 'reading the kernel');
   const carved: Carved[] = [];
+  const instructions: Instructions[] = [];
   try {
     const whole = await look(args.live, {
       ...liveOptions,
@@ -82,17 +84,14 @@ async function runLive(args: Arguments): Promise<ExitStatus> {
       onProgress: ({ stage, sources, bytes }) => spinner.say(progressWords(stage, sources, bytes)),
       ...(evidence && {
         onCarved: (object, content) => carved.push({ object, content }),
-        onInstructions: ({ id, name, tag }, xlated) =>
-          evidence.addInstructions(
-            { ...(id !== undefined && { id }), ...(name !== undefined && { name }), tag },
-            xlated,
-          ),
+        onInstructions: (program, xlated) => instructions.push({ program, xlated }),
       }),
     });
     spinner.stop();
     const report = await select(whole, selection);
     for (const piece of await render(report, selection !== undefined, args)) if (!(await output.write(piece))) break;
     await output.close();
+    if (evidence) keepInstructions(report, instructions, evidence);
     await evidence?.close(
       { ...report, objects: keep(report, carved, evidence.add.bind(evidence)) },
       process.argv.slice(2),
@@ -183,6 +182,21 @@ async function render(report: LiveReport, isPicked: boolean, args: Arguments): P
 interface Carved {
   readonly object: CarvedObject;
   readonly content: Uint8Array | undefined;
+}
+
+interface Instructions {
+  readonly program: LiveReport['programs'][number];
+  readonly xlated: Uint8Array;
+}
+
+/** Those of the programs that the report is about. */
+function keepInstructions({ programs }: LiveReport, all: readonly Instructions[], evidence: Evidence): void {
+  const wanted = new Set(programs.map(({ id }) => id));
+  for (const { program, xlated } of all) {
+    const { id, name, tag } = program;
+    if (!wanted.has(id)) continue;
+    evidence.addInstructions({ ...(id !== undefined && { id }), ...(name !== undefined && { name }), tag }, xlated);
+  }
 }
 
 /** Of what was found, the objects that explain a program, or look like one. */
