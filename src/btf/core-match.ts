@@ -180,7 +180,7 @@ export function typesAreCompatible(sides: CoreSides, localId: number, targetId: 
 }
 
 /** bpf_core_types_match: as the object's author would compare them, names included. */
-export function typesMatch(
+function typesMatch(
   sides: CoreSides,
   localId: number,
   targetId: number,

@@ -18,14 +18,11 @@ const SIZE_BITS: ReadonlyMap<number, number> = new Map([
   [1, 0x10],
   [8, 0x18],
 ]);
-/** r10 in either byte order: the nibble of the destination comes first in big endian. */
-const FRAME_POINTER = { little: 0x0a, big: 0xa0 } as const;
 /** A helper that does not exist; the verifier names it, "invalid func unknown#195896080". */
 const BAD_RELO = 0xbad2310;
 
 /**
- * The instruction as the loader leaves it: 8 bytes, or 16 for a ld_imm64, of which `insn` must have both slots. A loader
- * that poisons a ld_imm64 with a single call makes the program one slot shorter; then it is 8 bytes there too.
+ * The instruction as the loader leaves it: 8 bytes, or 16 for a ld_imm64, of which `insn` must have both slots.
  * @throws FormatError `core-refused` when the loader gives up on the object.
  */
 export function patchInstruction(insn: Uint8Array, little: boolean, result: Patchable, rules: CoreRules): Uint8Array {
@@ -33,7 +30,7 @@ export function patchInstruction(insn: Uint8Array, little: boolean, result: Patc
   const length = code === LD_IMM64 ? 16 : 8;
   if (insn.length < length) throw refusal(`instruction of ${insn.length} bytes, ${length} needed`);
   const patched = new Uint8Array(insn.subarray(0, length));
-  if (result.outcome === 'poison') return poison(patched, little, rules);
+  if (result.outcome === 'poison') return poison(patched, little);
   const view = viewOf(patched);
   switch (code & 7) {
     case CLASS.ALU:
@@ -41,9 +38,6 @@ export function patchInstruction(insn: Uint8Array, little: boolean, result: Patc
       if (code & SOURCE_REGISTER) throw refusal(`instruction 0x${code.toString(16)} has no immediate`);
       const held = BigInt.asUintN(rules.wideValues ? 64 : 32, BigInt(view.getInt32(4, little)));
       checkHeld(result, held);
-      if (rules.signedImmediates && result.targetValue > 0x7fff_ffffn) {
-        throw refusal(`value ${result.targetValue} does not fit a 32-bit immediate`);
-      }
       view.setInt32(4, Number(BigInt.asIntN(32, result.targetValue)), little);
       return patched;
     }
@@ -52,7 +46,7 @@ export function patchInstruction(insn: Uint8Array, little: boolean, result: Patc
     case CLASS.STX: {
       checkHeld(result, BigInt.asUintN(64, BigInt(view.getInt16(2, little))));
       if (result.targetValue > 0x7fffn) throw refusal(`offset ${result.targetValue} does not fit an instruction`);
-      if (result.unsafe && rules.unsafeResize === 'poison') return poison(patched, little, rules);
+      if (result.unsafe && rules.unsafeResize === 'poison') return poison(patched, little);
       if (result.unsafe) throw refusal(`field of ${result.localSize} bytes has ${result.targetSize} in the target`);
       view.setInt16(2, Number(result.targetValue), little);
       if (result.localSize !== result.targetSize) patched[0] = resized(code, result.localSize, result.targetSize);
@@ -71,23 +65,15 @@ export function patchInstruction(insn: Uint8Array, little: boolean, result: Patc
   }
 }
 
-function poison(patched: Uint8Array, little: boolean, rules: CoreRules): Uint8Array {
+/** libbpf takes both slots of a constant, lest the verifier stumble over the second one alone. */
+function poison(patched: Uint8Array, little: boolean): Uint8Array {
   const view = viewOf(patched);
-  const isConstant = patched[0] === LD_IMM64;
   patched.fill(0);
-  if (isConstant && rules.poisonedConstant === 'frame-pointer') {
-    patched[0] = LD_IMM64;
-    patched[1] = little ? FRAME_POINTER.little : FRAME_POINTER.big;
-    view.setInt32(4, BAD_RELO, little);
-    return patched;
-  }
-  // libbpf takes both slots of a constant, lest the verifier stumble over the second one alone.
-  const length = isConstant && rules.poisonedConstant === 'one-call' ? 8 : patched.length;
-  for (let at = 0; at < length; at += 8) {
+  for (let at = 0; at < patched.length; at += 8) {
     patched[at] = CALL;
     view.setInt32(at + 4, BAD_RELO, little);
   }
-  return patched.subarray(0, length);
+  return patched;
 }
 
 function checkHeld(result: Patchable, held: bigint): void {

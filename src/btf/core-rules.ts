@@ -28,17 +28,6 @@ export interface CoreRules {
   readonly poison: boolean;
   /** The instruction must hold the value that the local BTF gives. */
   readonly checkLocal: boolean;
-  /** 32-bit immediates hold signed numbers only: larger values are refused instead of cut. */
-  readonly signedImmediates: boolean;
-  /** A poisoned ld_imm64: two calls, one call in place of both slots, or a constant for the frame pointer. */
-  readonly poisonedConstant: 'two-calls' | 'one-call' | 'frame-pointer';
-}
-
-export interface CiliumRules extends CoreRules {
-  /** `signed` looks at the field; before 0.12 at the root type, which makes it 0 for every struct. */
-  readonly signOfField: boolean;
-  /** Enumerators keep 64 bits (0.12.3). */
-  readonly wideEnumerators: boolean;
 }
 
 /** The rules of a libbpf release, `[1, 4]` for 1.4.x. */
@@ -60,8 +49,6 @@ export function libbpfRules([major, minor]: readonly [major: number, minor: numb
     missingType: 'zero',
     poison: since(0, 0, 7),
     checkLocal: true,
-    signedImmediates: false,
-    poisonedConstant: 'two-calls',
   };
 }
 
@@ -83,30 +70,6 @@ export const AYA_RULES: CoreRules = {
   missingType: 'refuse',
   checkLocal: false,
 };
-
-/** The rules of a cilium/ebpf release, `[0, 13, 1]` for 0.13.1. */
-export function ciliumRules([major, minor, patch = 0]: readonly [number, number, number?]): CiliumRules {
-  const since = (wantMinor: number, wantPatch = 0) =>
-    major > 0 || minor > wantMinor || (minor === wantMinor && patch >= wantPatch);
-  return {
-    ...LIBBPF_RULES,
-    essentialName: (name) => {
-      const flavor = name.lastIndexOf('___');
-      return flavor > 0 ? name.slice(0, flavor) : name;
-    },
-    mixEnums: since(10),
-    wideValues: true,
-    unsignedEnumerators: 'zero-extend',
-    enumsAreSigned: !since(10),
-    typeMatches: since(15),
-    modules: since(19),
-    resize: false,
-    signedImmediates: true,
-    poisonedConstant: since(13, 1) ? 'frame-pointer' : 'one-call',
-    signOfField: since(12),
-    wideEnumerators: since(12, 3),
-  };
-}
 
 /** Up to the right-most `x___y` with neither x nor y an underscore (bpf_core_essential_name_len). */
 export function libbpfEssentialName(name: string): string {

@@ -2,17 +2,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { describeCoreRelocation } from '../../src/btf/core.ts';
-import { relocateLikeCilium } from '../../src/btf/core-cilium.ts';
 import { patchInstruction } from '../../src/btf/core-patch.ts';
 import { CoreRelocator, type CoreResult } from '../../src/btf/core-relocate.ts';
-import {
-  AYA_RULES,
-  type CoreRules,
-  ciliumRules,
-  LIBBPF_RULES,
-  libbpfEssentialName,
-  libbpfRules,
-} from '../../src/btf/core-rules.ts';
+import { AYA_RULES, type CoreRules, LIBBPF_RULES, libbpfEssentialName, libbpfRules } from '../../src/btf/core-rules.ts';
 import { CORE_KINDS, type CoreKind, formatCoreSpec, parseCoreSpec } from '../../src/btf/core-spec.ts';
 import { Btf } from '../../src/btf/decode.ts';
 import type { CoreRecord } from '../../src/btf/ext.ts';
@@ -295,14 +287,9 @@ describe('patching', () => {
     );
   });
 
-  test('a poisoned constant takes two slots, one, or its destination', () => {
+  test('a poisoned constant takes two slots', () => {
     const gone: CoreResult & { outcome: 'poison' } = { outcome: 'poison', local: result(0n).local };
-    const poisoned = (rules: CoreRules) => patchInstruction(constant, true, gone, rules);
-    expect(poisoned(LIBBPF_RULES)).toEqual(insn(...poison, ...poison));
-    expect(poisoned(ciliumRules([0, 9]))).toEqual(poison);
-    expect(poisoned(ciliumRules([0, 13, 1]))).toEqual(
-      insn(0x18, 0x0a, 0, 0, 0x10, 0x23, 0xad, 0x0b, ...new Uint8Array(8)),
-    );
+    expect(patchInstruction(constant, true, gone, LIBBPF_RULES)).toEqual(insn(...poison, ...poison));
   });
 
   test.each([
@@ -312,69 +299,6 @@ describe('patching', () => {
     ['a constant cut short', constant.subarray(0, 8), 0n, 'instruction of 8 bytes, 16 needed'],
   ])('%s refuses the object', (_what, bytes, value, message) => {
     expect(() => patchInstruction(bytes, true, result(value), LIBBPF_RULES)).toThrow(message);
-  });
-});
-
-describe('cilium/ebpf', () => {
-  const all = (
-    accesses: readonly string[],
-    kind: CoreKind,
-    local: Fill,
-    target: Btf,
-    version: [number, number, number?] = [0, 16],
-  ) => {
-    const build = new BtfBuilder();
-    const type = local(build);
-    const records = accesses.map((access) => ({
-      insnOffset: 0,
-      type,
-      access: build.string(access),
-      kind: CORE_KINDS.indexOf(kind),
-    }));
-    return relocateLikeCilium(Btf.parse(build.bytes()), { kernel: target }, records, ciliumRules(version));
-  };
-
-  test('takes the candidate that fits most records of the type, for all of them', () => {
-    const target = kernel((build) => {
-      struct('foo', (int) => [{ name: 'b', type: int, at: 0 }])(build);
-      foo(build);
-    });
-    expect(all(['0:0', '0:1'], 'byte_off', foo, target)).toMatchObject([{ targetValue: 0n }, { targetValue: 4n }]);
-  });
-
-  test('refuses candidates that fit equally and disagree', () => {
-    const target = kernel((build) => {
-      struct('foo', (int) => [{ name: 'b', type: int, at: 0 }])(build);
-      struct('foo', (int) => [{ name: 'b', type: int, at: 32 }])(build);
-    });
-    expect(all(['0:1'], 'byte_off', foo, target)).toMatchObject([{ outcome: 'refused' }]);
-  });
-
-  test('poisons the size of a missing type, where libbpf writes 0', () => {
-    expect(
-      all(
-        ['0'],
-        'type_size',
-        foo,
-        kernel(() => {}),
-      ),
-    ).toMatchObject([{ outcome: 'poison' }]);
-  });
-
-  test('never widens the load of a bitfield', () => {
-    const fill = struct('s', (int) => [{ name: 'f', type: int, at: 30, bits: 6 }]);
-    const value = (kind: CoreKind) => all(['0:0'], kind, fill, kernel(fill))[0];
-    expect([value('byte_off'), value('byte_sz'), value('lshift_u64'), value('rshift_u64')]).toMatchObject([
-      { targetValue: 0n },
-      { targetValue: 4n },
-      { targetValue: 28n },
-      { targetValue: 58n },
-    ]);
-  });
-
-  test('knows the sign of a field since 0.12', () => {
-    const sign = (version: [number, number]) => all(['0:0'], 'signed', foo, kernel(foo), version);
-    expect([sign([0, 9])[0], sign([0, 12])[0]]).toMatchObject([{ targetValue: 0n }, { targetValue: 1n }]);
   });
 });
 
@@ -442,7 +366,6 @@ describe('crafted types', () => {
           [local, local],
         ] as const) {
           expect(new CoreRelocator(from, { kernel: to }, rule).relocate(record)).toHaveProperty('outcome');
-          expect(relocateLikeCilium(from, { kernel: to }, [record], ciliumRules([0, 19]))).toHaveLength(1);
           describeCoreRelocation(from, record, []);
         }
       }),
