@@ -41,8 +41,11 @@ interface FunctionUses {
   readonly externs: readonly string[];
 }
 
+/** Where there is no ELF, programs may have no name and no section. */
+export type KnownProgram = Omit<ProgramSummary, 'name' | 'section'> & Partial<Pick<ProgramSummary, 'name' | 'section'>>;
+
 /** A program as the summary has it, and the rest. */
-export type ProgramDetails<P extends ProgramSummary = ProgramSummary> = P & ProgramFacts;
+export type ProgramDetails<P extends KnownProgram = ProgramSummary> = P & ProgramFacts;
 
 export interface ProgramFacts extends FunctionUses {
   /** Bytes from the start of its section. */
@@ -86,7 +89,7 @@ export interface Callee {
   readonly via: 'call' | 'address';
 }
 
-export interface ObjectDetails<P extends ProgramSummary = ProgramSummary>
+export interface ObjectDetails<P extends KnownProgram = ProgramSummary>
   extends Omit<ObjectSummary, 'programs' | 'maps' | 'btf'> {
   readonly programs: readonly ProgramDetails<P>[];
   readonly subprograms: readonly SubprogramDetails[];
@@ -103,10 +106,10 @@ export interface ObjectDetails<P extends ProgramSummary = ProgramSummary>
 }
 
 /** What is known of the object already, in its order; its programs may say more than their bytes do. */
-export type Known<P extends ProgramSummary> = Omit<ObjectSummary, 'programs'> & { readonly programs: readonly P[] };
+export type Known<P extends KnownProgram> = Omit<ObjectSummary, 'programs'> & { readonly programs: readonly P[] };
 
 /** `known` is that of the same object: what it says of programs (tags, live ids) stays. */
-export function describeObject<P extends ProgramSummary>(
+export function describeObject<P extends KnownProgram>(
   object: BpfObject,
   known: Known<P>,
   options: DescribeOptions = {},
@@ -114,7 +117,7 @@ export function describeObject<P extends ProgramSummary>(
   return new Describer(object, known, options).describe();
 }
 
-class Describer<P extends ProgramSummary> {
+class Describer<P extends KnownProgram> {
   readonly #object: BpfObject;
   readonly #known: Known<P>;
   readonly #options: DescribeOptions;

@@ -5,8 +5,10 @@ import type { CarvedObject, CarvedProgram } from '../scan/events.ts';
 import type { Palette } from './colors.ts';
 import { type Cell, flow, flowList } from './columns.ts';
 import { escapeName } from './escape.ts';
+import { attachWords, idWords, programTitle, programType } from './program.ts';
 import type { Style } from './style.ts';
 import { tagWords } from './tags.ts';
+import { plural } from './units.ts';
 import { padEnd, widest } from './width.ts';
 
 export function renderContents(
@@ -36,7 +38,7 @@ function renderNames(
   }
   const loaded = object.programs.filter(({ live }) => live !== undefined);
   if (loaded.length > 0)
-    lists.push(['loaded now', loaded.map(({ name, live = [] }) => `${escapeName(name)} (${idWords(live)})`)]);
+    lists.push(['loaded now', loaded.map((program) => `${programTitle(program)} (${idWords(program.live ?? [])})`)]);
   const countWidth = widest(lists.map(([, names]) => String(names.length)));
   const labelWidth = widest(lists.map(([label]) => label));
   const names = indent + countWidth + 1 + labelWidth + 2;
@@ -54,19 +56,10 @@ function namesByType(programs: readonly CarvedProgram[]): ReadonlyMap<string, st
   for (const program of programs) {
     const type = programType(program);
     const list = names.get(type);
-    if (list === undefined) names.set(type, [escapeName(program.name)]);
-    else list.push(escapeName(program.name));
+    if (list === undefined) names.set(type, [programTitle(program)]);
+    else list.push(programTitle(program));
   }
   return names;
-}
-
-function idWords([first, ...others]: readonly number[]): string {
-  return others.length === 0 ? `id ${first}` : `ids ${[first, ...others].join(', ')}`;
-}
-
-function programType({ type }: CarvedProgram): string {
-  if (type === undefined) return 'program';
-  return typeof type === 'number' ? `type ${type}` : escapeName(type);
 }
 
 function renderEach(
@@ -104,12 +97,10 @@ interface ContentRow {
 function programRow(program: CarvedProgram): ContentRow {
   const details = tagWords(program).map((words) => (program.tags ? `tag ${words}` : `no tag: ${words}`));
   if (program.live) details.push(`loaded now: ${idWords(program.live)}`);
-  details.push(escapeName(program.section));
-  details.push(program.instructions === 1 ? '1 instruction' : `${program.instructions} instructions`);
-  // Most sections are named for the target: `kprobe/do_exit` says it already.
-  const { attachTo } = program;
-  if (attachTo !== undefined && !program.section.endsWith(`/${attachTo}`)) details.push(`at ${escapeName(attachTo)}`);
-  return { kind: programType(program), name: escapeName(program.name), details };
+  if (program.section !== undefined) details.push(escapeName(program.section));
+  if (program.name !== undefined) details.push(plural(program.instructions, 'instruction'));
+  details.push(...attachWords(program));
+  return { kind: programType(program), name: programTitle(program), details };
 }
 
 function mapRow(map: MapSummary): ContentRow {

@@ -1,10 +1,11 @@
 // The annotated code of an object: source lines, labels, instructions, and beside these what they refer to.
-import type { ProgramDetails, SubprogramDetails } from '../object/describe.ts';
+import type { SubprogramDetails } from '../object/describe.ts';
 import type { CodeLine } from '../object/listing.ts';
 import type { InspectedObject } from '../scan/inspect.ts';
 import type { Palette } from './colors.ts';
 import { type Cell, flow, flowWords } from './columns.ts';
 import { escapeName, escapePhrase, escapeText } from './escape.ts';
+import { programTitle } from './program.ts';
 import type { Style } from './style.ts';
 import { plural } from './units.ts';
 import { displayWidth } from './width.ts';
@@ -44,12 +45,14 @@ function isSame(a: Place, b: Place): boolean {
   return a.file === b.file && a.line === b.line;
 }
 
-function renderHead(each: ProgramDetails | SubprogramDetails, { width }: Style, { bold, dim }: Palette): string {
-  const cells: Cell[] = [
-    { text: escapeName(each.name), paint: bold },
-    { text: escapeName(each.section) },
-    { text: plural(each.instructions, 'instruction'), paint: dim },
-  ];
+function renderHead(
+  each: InspectedObject['programs'][number] | SubprogramDetails,
+  { width }: Style,
+  { bold, dim }: Palette,
+): string {
+  const cells: Cell[] = [{ text: programTitle(each), paint: bold }];
+  if (each.section !== undefined) cells.push({ text: escapeName(each.section) });
+  if (each.name !== undefined) cells.push({ text: plural(each.instructions, 'instruction'), paint: dim });
   if (each.sourceFile !== undefined) cells.push({ text: escapePhrase(each.sourceFile), paint: dim });
   return `${flow(cells, { used: 0, indent: 2, gap: GAP, width })}\n`;
 }

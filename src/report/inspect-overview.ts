@@ -7,11 +7,13 @@ import { flowList, flowWords } from './columns.ts';
 import { escapeName, escapePath, escapePhrase, escapeText } from './escape.ts';
 import { coreVerdict } from './inspect-core.ts';
 import { mapTable } from './inspect-maps.ts';
+import { kindWords } from './kind.ts';
 import { renderObjectDiagnostics } from './problems.ts';
+import { attachWords, programTitle } from './program.ts';
 import { renderSourceHeader } from './source-header.ts';
 import type { Style } from './style.ts';
 import { type Column, renderTable } from './table.ts';
-import { tagWords } from './tags.ts';
+import { predictionWords, tagWords } from './tags.ts';
 import { formatBytes, formatCount, plural } from './units.ts';
 
 type InspectedProgram = InspectedObject['programs'][number];
@@ -34,8 +36,7 @@ export function* renderOverview(
   yield fact('object', `${placeOf(object)}, ${extentOf(object)}`);
   // A digest is copied whole or not at all: it may be longer than the line.
   yield `${' '.repeat(INDENT)}${colors.dim('sha256'.padEnd(LABEL))} ${object.sha256}\n`;
-  const { endianness, type, sections } = object.elf;
-  yield fact('elf', `${endianness}-endian ${escapeText(String(type))}, ${plural(sections, 'section')}`);
+  for (const [label, text] of formFacts(object)) yield fact(label, text);
   if (object.license !== undefined) yield fact('license', escapePhrase(object.license));
   yield* renderSources(object, style, colors);
   yield* renderHelpers(object, style, colors);
@@ -53,6 +54,13 @@ export function* renderOverview(
   yield* section('extern', externs, [{ title: 'name' }, { title: 'kind' }, { title: '' }], style, colors);
   if (object.diagnostics.length === 0) return;
   yield `\n${renderObjectDiagnostics(object.diagnostics, INDENT, style, colors)}`;
+}
+
+/** What it is made of. */
+function formFacts(object: InspectedObject): [label: string, text: string][] {
+  if (object.kind !== 'object') return [['kind', `${kindWords(object)}, ${object.endianness}-endian`]];
+  const { endianness, type, sections } = object.elf;
+  return [['elf', `${endianness}-endian ${escapeText(String(type))}, ${plural(sections, 'section')}`]];
 }
 
 /** The head of an object of which only parts are shown. */
@@ -118,9 +126,9 @@ const PROGRAM_COLUMNS: readonly Column[] = [
 
 function programRows(programs: readonly InspectedProgram[]): string[][] {
   return programs.map((program) => [
-    escapeName(program.name),
+    program.name === undefined ? '' : escapeName(program.name),
     program.type === undefined ? '' : escapeName(String(program.type)),
-    escapeName(program.section),
+    program.section === undefined ? '' : escapeName(program.section),
     formatCount(program.instructions),
     tagWords(program)[0] ?? '',
     traits(program).join(', '),
@@ -128,9 +136,9 @@ function programRows(programs: readonly InspectedProgram[]): string[][] {
 }
 
 /** What the section name does not say plainly. */
-function traits({ attachTo, section, sleepable, autoload, subprograms }: InspectedProgram): string[] {
-  const said: string[] = [];
-  if (attachTo !== undefined && !section.endsWith(`/${attachTo}`)) said.push(`at ${escapeName(attachTo)}`);
+function traits(program: InspectedProgram): string[] {
+  const { sleepable, autoload, subprograms } = program;
+  const said = attachWords(program);
   if (sleepable) said.push('sleepable');
   if (autoload === false) said.push('not loaded by default');
   if (subprograms.length > 0) said.push(`+ ${plural(subprograms.length, 'subprogram')}`);
@@ -139,13 +147,11 @@ function traits({ attachTo, section, sleepable, autoload, subprograms }: Inspect
 
 /** `-v`: what each program refers to, its subprograms included. */
 function* renderUses({ programs }: InspectedObject, style: Style, colors: Palette): Generator<string> {
-  for (const { name, helpers, maps, externs, subprograms, sourceFile, tags = [] } of programs) {
-    yield `\n${' '.repeat(2 * INDENT)}${escapeName(name)}\n`;
+  for (const program of programs) {
+    const { helpers, maps, externs, subprograms, sourceFile, tags = [] } = program;
+    yield `\n${' '.repeat(2 * INDENT)}${programTitle(program)}\n`;
     const lists = [
-      [
-        'tags',
-        tags.map(({ tag, exact, algorithm, loader }) => `${tag}${exact ? '' : '?'} (${algorithm} by ${loader})`),
-      ],
+      ['tags', tags.map(predictionWords)],
       ['helpers', helpers],
       ['maps', maps.map(escapeName)],
       ['externs', externs.map(escapeName)],

@@ -1,10 +1,11 @@
 // One object: a row with its place, size and hash, and below it what it holds and what is wrong with it.
 // Never cuts an offset, a size or a hash.
 import type { CarvedObject } from '../scan/events.ts';
-import type { Palette } from './colors.ts';
+import { type Palette, plain } from './colors.ts';
 import { type Cell, flow } from './columns.ts';
 import { renderContents } from './contents.ts';
 import { escapeName, escapePath, escapeText } from './escape.ts';
+import { endiannessOf, kindWords } from './kind.ts';
 import { renderObjectDiagnostics } from './problems.ts';
 import type { Style } from './style.ts';
 import { formatBytes } from './units.ts';
@@ -72,14 +73,22 @@ function renderRow(object: CarvedObject, place: ObjectPlace): string {
 /** What is not as usual first, in words. */
 function listFacts(object: CarvedObject, sameAs: number | undefined, { dim, yellow }: Palette): Cell[] {
   const facts: Cell[] = [];
-  if (object.completeness !== 'whole') facts.push({ text: object.completeness, paint: yellow });
-  if (object.elf.type !== 'REL') facts.push({ text: `ELF type ${escapeText(String(object.elf.type))}`, paint: yellow });
-  if (object.elf.endianness === 'big') facts.push({ text: 'big-endian' });
+  if (object.completeness !== 'whole' && object.kind !== 'btf')
+    facts.push({ text: object.completeness, paint: yellow });
+  const kind = kindWords(object);
+  if (kind !== undefined) facts.push({ text: kind, paint: isDoubtful(object) ? yellow : plain });
+  if (object.kind === 'object' && object.elf.type !== 'REL')
+    facts.push({ text: `ELF type ${escapeText(String(object.elf.type))}`, paint: yellow });
+  if (endiannessOf(object) === 'big') facts.push({ text: 'big-endian' });
   const place = placeWithin(object);
   if (place !== undefined) facts.push({ text: place, paint: dim });
   if (sameAs !== undefined) facts.push({ text: `same as #${sameAs}` });
   else if (object.license !== undefined) facts.push({ text: describeLicense(object.license) });
   return facts;
+}
+
+function isDoubtful(object: CarvedObject): boolean {
+  return object.kind === 'object' || (object.kind === 'instructions' && object.trust === 'possible');
 }
 
 function placeWithin({ within, offset, address, region, size, source }: CarvedObject): string | undefined {

@@ -11,7 +11,8 @@ import { scan } from './scan.ts';
 import { TargetKernel } from './target-kernel.ts';
 
 /** The record of a scan, with everything that the object says. */
-export type InspectedObject = Omit<CarvedObject, keyof ObjectDetails> & ObjectDetails<CarvedProgram>;
+export type InspectedObject = WithDetails<CarvedObject>;
+type WithDetails<T> = T extends CarvedObject ? Omit<T, keyof ObjectDetails> & ObjectDetails<CarvedProgram> : never;
 
 export interface InspectReport extends Omit<ScanReport, 'objects'> {
   readonly objects: readonly InspectedObject[];

@@ -17,8 +17,10 @@ function code(index: number, text: string, more: Partial<CodeLine> = {}): CodeLi
   return { index, bytes: '00'.repeat(8), text, annotations: [], ...more };
 }
 
+type InspectedElf = Extract<InspectedObject, { readonly kind: 'object' }>;
+
 /** An object with a little of everything. */
-function inspected(more: Partial<InspectedObject> = {}): InspectedObject {
+function inspected(more: Partial<InspectedElf> = {}): InspectedElf {
   const { btf: _btf, ...found } = carved('/usr/sbin/opensnoop', 0x384b8, {
     sha256: '9c1f0b2e44aa'.padEnd(64, '0'),
     size: 12_696,
@@ -349,7 +351,7 @@ describe('names that an attacker chose', () => {
   });
 
   /** Every string in the record that an object can choose. */
-  function rename(object: InspectedObject, next: () => string): InspectedObject {
+  function rename(object: InspectedElf, next: () => string): InspectedElf {
     const [program] = object.programs;
     const code: CodeLine[] = [
       { index: 0, bytes: '00', text: 'exit', file: next(), line: 3, source: next(), annotations: [next(), next()] },

@@ -1,7 +1,7 @@
 // The events of a small scan, built by hand: what the tests of this room render.
 import type { Diagnostic } from '../../src/diagnostics.ts';
 import type { ProgramSummary } from '../../src/object/summarize.ts';
-import type { CarvedObject, ScanEvent, ScanSummary } from '../../src/scan/events.ts';
+import type { CarvedElf, CarvedObject, ScanEvent, ScanSummary } from '../../src/scan/events.ts';
 
 export const START: ScanEvent = {
   event: 'start',
@@ -16,7 +16,7 @@ export function program(name: string, type: string | number, more: Partial<Progr
   return { name, type, section: `${type}/x`, instructions: 8, subprograms: [], helpers: [], ...more };
 }
 
-export function carved(path: string, offset: number, more: Partial<CarvedObject> = {}): CarvedObject {
+export function carved(path: string, offset: number, more: Partial<CarvedElf> = {}): CarvedElf {
   return {
     kind: 'object',
     sha256: 'a1'.repeat(32),

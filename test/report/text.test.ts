@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { TagPrediction } from '../../src/link/predict.ts';
 import { renderText } from '../../src/report/text.ts';
 import { displayWidth } from '../../src/report/width.ts';
-import type { CarvedObject } from '../../src/scan/events.ts';
+import type { CarvedElf, CarvedObject } from '../../src/scan/events.ts';
 import { render } from './render.ts';
 import { carved, DIAGNOSTICS, diagnostic, OBJECTS, program, scanOf } from './sample.ts';
 
@@ -161,7 +161,7 @@ describe('the end', () => {
 });
 
 describe('an object', () => {
-  const only = async (more: Partial<CarvedObject>, style = {}) =>
+  const only = async (more: Partial<CarvedElf>, style = {}) =>
     (await render(renderText, scanOf([carved('/host', 0x40, more)]), { quiet: true, ...style }))
       .split('\n')
       .slice(1, -2);
