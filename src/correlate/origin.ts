@@ -116,6 +116,7 @@ export function placeOf({
 }
 
 function originOf(live: LiveProgram, { place, program, tag }: Match): Origin {
+  const agree = mapsAgree(live, place);
   return {
     evidence: 'tag',
     algorithm: tag.algorithm,
@@ -124,10 +125,15 @@ function originOf(live: LiveProgram, { place, program, tag }: Match): Origin {
     ...(!tag.exact && { assumptions: tag.assumptions }),
     relation: isShort(program) ? 'identical' : 'origin',
     object: placeOf(place),
-    ...(place.mapIds && { mapsAgree: place.mapIds.every((id) => live.mapIds.includes(id)) }),
+    ...(agree !== undefined && { mapsAgree: agree }),
     ...(program.name !== undefined && { program: program.name }),
     ...(program.section !== undefined && { section: program.section }),
   };
+}
+
+/** `undefined` where one of them is not known: code that holds maps is of a program that has some. */
+function mapsAgree(live: LiveProgram, { mapIds }: CodePlace): boolean | undefined {
+  return live.mapIds.length === 0 ? undefined : mapIds?.every((id) => live.mapIds.includes(id));
 }
 
 function isShort({ instructions, subprograms }: FoundProgram): boolean {
@@ -144,6 +150,8 @@ function rankOf(live: LiveProgram, { place, program, tag }: Match): (number | st
     live.type === undefined || live.type === program.type ? 0 : 1,
     isHeld(live, place.source) ? 0 : 1,
     tag.exact ? 0 : 1,
+    // Copies of one program are told apart by nothing but their maps.
+    mapsAgree(live, place) === false ? 1 : 0,
     place.repaired ? 1 : 0,
     place.source.kind === 'file' ? 0 : 1,
     place.source.kind === 'file' ? place.source.path : '',

@@ -46,6 +46,15 @@ describe('a live program', () => {
     expect(explanation?.otherOrigins).toMatchObject([{ object: { source: { path: '/a' } } }]);
   });
 
+  test('of two that were put together alike comes from the instructions that hold its maps', () => {
+    const places = [array(7, '0x1000', [41]), array(7, '0x2000', [42])];
+    const [first, second, unknown] = correlate([live({ mapIds: [41] }), live({ mapIds: [42] }), live({})], places);
+    expect(first?.origin).toMatchObject({ object: { address: '0x1000' }, mapsAgree: true });
+    expect(first?.otherOrigins).toMatchObject([{ object: { address: '0x2000' }, mapsAgree: false }]);
+    expect(second?.origin).toMatchObject({ object: { address: '0x2000' }, mapsAgree: true });
+    expect(unknown?.origin).not.toHaveProperty('mapsAgree');
+  });
+
   test('of three instructions or fewer is identical to what has another name, and comes from what has its own', () => {
     const pass = file('/usr/sbin/xdp-loader', [program('xdp_pass', { instructions: 2 })]);
     const [stranger, namesake] = correlate([live({ name: 'drop' }), live({ name: 'xdp_pass' })], [pass]);
@@ -84,6 +93,12 @@ function live(facts: Partial<LiveProgram>): LiveProgram {
 
 function file(path: string, programs: readonly FoundProgram[]): CodeSource {
   return { kind: 'object', sha256: path, source: { kind: 'file', path, size: 1000 }, offset: 64, programs };
+}
+
+function array(pid: number, address: string, mapIds: readonly number[]): CodeSource {
+  const source = { kind: 'process', pid, startTime: '2026-01-01T00:00:00.000Z', comm: 'systemd' } as const;
+  const programs = [{ instructions: 29, subprograms: [], tags: [tag(TAG)] }];
+  return { kind: 'instructions', sha256: address, source, address, mapIds, programs };
 }
 
 function program(name: string, facts: Partial<FoundProgram> = {}): FoundProgram {
