@@ -11,21 +11,26 @@ export interface Anchors {
    * Every filter of the usual shape has one.
    */
   readonly returns: readonly number[];
-  /** EXIT slots and BTF headers that were left out because too many lay close together. */
+  /** Offsets of the first two instructions of the loaders of light skeletons, of either byte order. */
+  readonly loaders: readonly number[];
+  /** EXIT slots, BTF headers and loaders that were left out because too many lay close together. */
   readonly dropped: number;
   /** RET instructions that were: in large files usual, for small numbers look like them. */
   readonly droppedReturns: number;
 }
 
 export interface AnchorOptions {
+  /** Default true: list EXIT slots, of which there are thousands in any tree of files. */
+  readonly exits?: boolean;
   /** Look for filters of classic BPF too: another turn over each window, which costs about half of the first. */
   readonly classic?: boolean;
 }
 
-/** What `findAll` and `findReturns` say instead of a verdict on a header. */
+/** What `find` and `findReturns` say instead of a verdict on a header. */
 const EXIT = 16;
 const BTF = 17;
 const RETURN = 18;
+const LOADER = 19;
 /** The first of them. */
 export const FIRST_ANCHOR = EXIT;
 /** Anchors in one window of the search that may follow another one within 256 bytes. */
@@ -38,22 +43,49 @@ export class AnchorList implements Anchors {
   readonly exits: number[] = [];
   readonly btf: number[] = [];
   readonly returns: number[] = [];
+  readonly loaders: number[] = [];
+  readonly listsExits: boolean;
   readonly classic: boolean;
   dropped = 0;
   droppedReturns = 0;
 
   constructor(options: AnchorOptions = {}) {
+    this.listsExits = options.exits ?? true;
     this.classic = options.classic ?? false;
   }
 
   add(offset: number, what: number): void {
-    const list = what === EXIT ? this.exits : what === BTF ? this.btf : what === RETURN ? this.returns : undefined;
-    if (list === undefined) throw new RangeError(`${what} is no kind of anchor`);
+    if (what === EXIT && !this.listsExits) return;
+    const list = this.listOf(what);
     // Windows overlap where a RET needs what lies before it.
     if (what === RETURN && offset <= (list.at(-1) ?? -1)) return;
     if (list.length < MOST) list.push(offset);
     else if (what === RETURN) this.droppedReturns++;
     else this.dropped++;
+  }
+
+  /** What the search itself left out. */
+  addDropped(exits: number, rare: number): void {
+    this.dropped += rare + (this.listsExits ? exits : 0);
+  }
+
+  get isEmpty(): boolean {
+    return this.exits.length + this.btf.length + this.returns.length + this.loaders.length === 0 && this.dropped === 0;
+  }
+
+  private listOf(what: number): number[] {
+    switch (what) {
+      case EXIT:
+        return this.exits;
+      case BTF:
+        return this.btf;
+      case RETURN:
+        return this.returns;
+      case LOADER:
+        return this.loaders;
+      default:
+        throw new RangeError(`${what} is no kind of anchor`);
+    }
   }
 
   /** EXIT slots and RET instructions at the very end of a source, where no header fits any more. */

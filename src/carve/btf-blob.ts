@@ -20,9 +20,9 @@ const MOST_HEADER = 64;
 
 /**
  * The BTF at `offset`, `undefined` unless all of it is there and its types end exactly where its header says: the same magic
- * heads `.BTF.ext` too.
+ * heads `.BTF.ext` too. What is read for it is taken off `work`.
  */
-export function readBtfBlob(reader: Reader, offset: number): BtfBlob | undefined {
+export function readBtfBlob(reader: Reader, offset: number, work: { bytes: number }): BtfBlob | undefined {
   const head = readAt(reader, offset, btfHeader.size);
   if (head.length < btfHeader.size) return undefined;
   const little = viewOf(head).getUint16(0, true) === BTF_MAGIC;
@@ -34,6 +34,7 @@ export function readBtfBlob(reader: Reader, offset: number): BtfBlob | undefined
   if (type_len === 0 || str_len < 2 || size > MOST_BYTES) return undefined;
   const ends = [readAt(reader, offset + hdr_len + str_off, 1)[0], readAt(reader, offset + size - 1, 1)[0]];
   if (ends[0] !== 0 || ends[1] !== 0) return undefined;
+  work.bytes -= size;
   const bytes = readAt(reader, offset, size);
   const btf = bytes.length === size ? parse(bytes) : undefined;
   return btf && { offset, bytes, btf };

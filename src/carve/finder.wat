@@ -4,16 +4,21 @@
 ;;
 ;; Verdicts (search.ts gives them names): 0 candidate, 1 class, 2 data, 3 version, 4 no section table,
 ;; 5 section table beyond the ceiling, 6 name section out of range, 7 name section of another type.
-;; $findAll also has anchors of code without a header (anchors.ts): 16 EXIT, 17 BTF; $findReturns has 18, classic RET.
+;; Anchors of code without a header (anchors.ts) come in the same list: 16 EXIT, 17 BTF, 19 the loader of a light skeleton;
+;; $findReturns has 18, classic RET.
 (module
   (memory (export "memory") 6)
   ;; Where to go on after the list was full.
   (global $next (export "next") (mut i32) (i32.const 0))
-  ;; Anchors that may still be listed though another one lies closer before them than 256 bytes, and how many were not.
+  ;; Anchors that may still be listed though another one lies closer before them than 256 bytes, and how many were not:
+  ;; EXIT or RET, and apart from them the rarer ones, so that nobody hides a BTF behind a thousand EXITs.
   (global $crowd (export "crowd") (mut i32) (i32.const 0))
   (global $dropped (export "dropped") (mut i32) (i32.const 0))
-  ;; Address of the last anchor listed.
+  (global $rareCrowd (export "rareCrowd") (mut i32) (i32.const 0))
+  (global $rareDropped (export "rareDropped") (mut i32) (i32.const 0))
+  ;; Addresses of the last ones listed.
   (global $before (mut i32) (i32.const 0))
+  (global $rareBefore (mut i32) (i32.const 0))
 
   (func $swap16 (param $v i32) (result i32)
     (i32.or (i32.shl (i32.and (local.get $v) (i32.const 0xff)) (i32.const 8)) (i32.shr_u (local.get $v) (i32.const 8))))
@@ -101,60 +106,6 @@
           (v128.or (i8x16.eq (local.get $low) (local.get $zero)) (i8x16.eq (local.get $low) (local.get $bpf)))
           (v128.or (i8x16.eq (local.get $high) (local.get $zero)) (i8x16.eq (local.get $high) (local.get $bpf))))))))
 
-  ;; Lists (address, verdict) pairs of u32 at $out for every header that begins in [$from, $limit).
-  ;; Bytes up to $end are the source's; 96 more must be readable, whatever they are: nothing at or past
-  ;; $limit is judged. Returns the number of pairs and leaves in $next the address to go on from: $limit
-  ;; unless $capacity pairs were written.
-  (func (export "find") (param $from i32) (param $limit i32) (param $end i32) (param $ceiling i64) (param $out i32) (param $capacity i32) (result i32)
-    (local $at i32) (local $count i32) (local $a v128) (local $b v128) (local $c v128) (local $d v128)
-    (local $m7f v128) (local $m45 v128) (local $mask i64) (local $hit i32) (local $verdict i32)
-    (local.set $m7f (i8x16.splat (i32.const 0x7f)))
-    (local.set $m45 (i8x16.splat (i32.const 0x45)))
-    (local.set $at (local.get $from))
-    (block $done
-      (loop $turn
-        (br_if $done (i32.ge_u (local.get $at) (local.get $limit)))
-        ;; Where the bytes are 7f 45. No function call here: engines do not inline it.
-        (local.set $a (v128.and
-          (i8x16.eq (v128.load (local.get $at)) (local.get $m7f))
-          (i8x16.eq (v128.load offset=1 (local.get $at)) (local.get $m45))))
-        (local.set $b (v128.and
-          (i8x16.eq (v128.load offset=16 (local.get $at)) (local.get $m7f))
-          (i8x16.eq (v128.load offset=17 (local.get $at)) (local.get $m45))))
-        (local.set $c (v128.and
-          (i8x16.eq (v128.load offset=32 (local.get $at)) (local.get $m7f))
-          (i8x16.eq (v128.load offset=33 (local.get $at)) (local.get $m45))))
-        (local.set $d (v128.and
-          (i8x16.eq (v128.load offset=48 (local.get $at)) (local.get $m7f))
-          (i8x16.eq (v128.load offset=49 (local.get $at)) (local.get $m45))))
-        (if (v128.any_true (v128.or (v128.or (local.get $a) (local.get $b)) (v128.or (local.get $c) (local.get $d))))
-          (then
-            (local.set $mask (i64.or
-              (i64.or
-                (call $magics (local.get $at))
-                (i64.shl (call $magics (i32.add (local.get $at) (i32.const 16))) (i64.const 16)))
-              (i64.or
-                (i64.shl (call $magics (i32.add (local.get $at) (i32.const 32))) (i64.const 32))
-                (i64.shl (call $magics (i32.add (local.get $at) (i32.const 48))) (i64.const 48)))))
-            (block $judged
-              (loop $bits
-                (br_if $judged (i64.eqz (local.get $mask)))
-                (local.set $hit (i32.add (local.get $at) (i32.wrap_i64 (i64.ctz (local.get $mask)))))
-                (local.set $mask (i64.and (local.get $mask) (i64.sub (local.get $mask) (i64.const 1))))
-                (br_if $done (i32.ge_u (local.get $hit) (local.get $limit)))
-                (local.set $verdict (call $judge (local.get $hit) (local.get $end) (local.get $ceiling)))
-                (br_if $bits (i32.lt_s (local.get $verdict) (i32.const 0)))
-                (if (i32.eq (local.get $count) (local.get $capacity))
-                  (then (global.set $next (local.get $hit)) (return (local.get $count))))
-                (i32.store (local.get $out) (local.get $hit))
-                (i32.store offset=4 (local.get $out) (local.get $verdict))
-                (local.set $out (i32.add (local.get $out) (i32.const 8)))
-                (local.set $count (i32.add (local.get $count) (i32.const 1)))
-                (br $bits)))))
-        (local.set $at (i32.add (local.get $at) (i32.const 64)))
-        (br $turn)))
-    (global.set $next (local.get $limit))
-    (local.get $count))
   ;; Where in the 16 bytes at $at an EXIT slot begins, 95 and seven zeros: one bit each.
   (func $exits (param $at i32) (result i64)
     (local $zero v128)
@@ -196,6 +147,34 @@
             (i8x16.eq (v128.load offset=6 (local.get $at)) (local.get $zero)))
           (i8x16.eq (v128.load offset=8 (local.get $at)) (local.get $zero)))))))
 
+  ;; Where in the 16 bytes at $at the loader of a light skeleton may begin, r6 = r1; r1 = r10: one bit each, both byte orders.
+  (func $loaders (param $at i32) (result i64)
+    (local $x v128) (local $y v128) (local $zero v128)
+    (local.set $x (v128.load offset=1 (local.get $at)))
+    (local.set $y (v128.load offset=9 (local.get $at)))
+    (i64.extend_i32_u (i8x16.bitmask
+      (v128.and
+        (v128.and
+          (v128.and
+            (i8x16.eq (v128.load (local.get $at)) (i8x16.splat (i32.const 0xbf)))
+            (i8x16.eq (v128.load offset=8 (local.get $at)) (i8x16.splat (i32.const 0xbf))))
+          (v128.and
+            (i8x16.eq (v128.load offset=2 (local.get $at)) (local.get $zero))
+            (i8x16.eq (v128.load offset=10 (local.get $at)) (local.get $zero))))
+        (v128.or
+          (v128.and
+            (i8x16.eq (local.get $x) (i8x16.splat (i32.const 0x16)))
+            (i8x16.eq (local.get $y) (i8x16.splat (i32.const 0xa1))))
+          (v128.and
+            (i8x16.eq (local.get $x) (i8x16.splat (i32.const 0x61)))
+            (i8x16.eq (local.get $y) (i8x16.splat (i32.const 0x1a)))))))))
+
+  ;; Whether the rest of both instructions is zero.
+  (func $isLoader (param $at i32) (result i32)
+    (i64.eqz (i64.or
+      (i64.shr_u (i64.load (local.get $at)) (i64.const 16))
+      (i64.shr_u (i64.load offset=8 (local.get $at)) (i64.const 16)))))
+
   (func $load32 (param $at i32) (param $big i32) (result i32)
     (select (call $swap32 (i32.load (local.get $at))) (i32.load (local.get $at)) (local.get $big)))
 
@@ -222,25 +201,44 @@
     (global.set $before (local.get $at))
     (i32.const 1))
 
-  ;; As $find, with anchors in the same list; eight bytes before $from must be readable.
-  (func (export "findAll") (param $from i32) (param $limit i32) (param $end i32) (param $ceiling i64) (param $out i32) (param $capacity i32) (result i32)
+  ;; The same for what is rarer.
+  (func $admitRare (param $at i32) (result i32)
+    (if (i32.gt_u (i32.sub (local.get $at) (global.get $rareBefore)) (i32.const 256))
+      (then (global.set $rareBefore (local.get $at)) (return (i32.const 1))))
+    (if (i32.eqz (global.get $rareCrowd))
+      (then (global.set $rareDropped (i32.add (global.get $rareDropped) (i32.const 1))) (return (i32.const 0))))
+    (global.set $rareCrowd (i32.sub (global.get $rareCrowd) (i32.const 1)))
+    (global.set $rareBefore (local.get $at))
+    (i32.const 1))
+
+  ;; Lists (address, verdict) pairs of u32 at $out for every header and anchor that begins in [$from, $limit).
+  ;; Bytes up to $end are the source's; eight bytes before $from and 96 after $end must be readable, whatever they are: nothing
+  ;; at or past $limit is judged. Returns the number of pairs and leaves in $next the address to go on from: $limit unless
+  ;; $capacity pairs were written.
+  (func (export "find") (param $from i32) (param $limit i32) (param $end i32) (param $ceiling i64) (param $out i32) (param $capacity i32) (result i32)
     (local $at i32) (local $count i32) (local $x v128) (local $y v128) (local $zero v128)
-    (local $elf v128) (local $exit v128) (local $btf v128)
+    (local $elf v128) (local $exit v128) (local $btf v128) (local $loader v128)
     (local $m7f v128) (local $m45 v128) (local $m95 v128) (local $m9f v128) (local $meb v128)
+    (local $mbf v128) (local $m16 v128) (local $m61 v128)
     (local $mask i64) (local $exits i64) (local $hit i32) (local $first i32) (local $verdict i32)
     (local.set $m7f (i8x16.splat (i32.const 0x7f)))
     (local.set $m45 (i8x16.splat (i32.const 0x45)))
     (local.set $m95 (i8x16.splat (i32.const 0x95)))
     (local.set $m9f (i8x16.splat (i32.const 0x9f)))
     (local.set $meb (i8x16.splat (i32.const 0xeb)))
+    (local.set $mbf (i8x16.splat (i32.const 0xbf)))
+    (local.set $m16 (i8x16.splat (i32.const 0x16)))
+    (local.set $m61 (i8x16.splat (i32.const 0x61)))
     (local.set $at (local.get $from))
     (global.set $before (i32.const 0))
+    (global.set $rareBefore (i32.const 0))
     (block $done
       (loop $turn
         (br_if $done (i32.ge_u (local.get $at) (local.get $limit)))
         (local.set $elf (local.get $zero))
         (local.set $exit (local.get $zero))
         (local.set $btf (local.get $zero))
+        (local.set $loader (local.get $zero))
         ;; The first two bytes of each; four times the same, for no call is inlined here.
         (local.set $x (v128.load (local.get $at)))
         (local.set $y (v128.load offset=1 (local.get $at)))
@@ -252,6 +250,10 @@
           (v128.and
             (i8x16.eq (i8x16.min_u (local.get $x) (local.get $y)) (local.get $m9f))
             (i8x16.eq (i8x16.max_u (local.get $x) (local.get $y)) (local.get $meb)))))
+        (local.set $loader (v128.or (local.get $loader)
+          (v128.and
+            (i8x16.eq (local.get $x) (local.get $mbf))
+            (v128.or (i8x16.eq (local.get $y) (local.get $m16)) (i8x16.eq (local.get $y) (local.get $m61))))))
         (local.set $x (v128.load offset=16 (local.get $at)))
         (local.set $y (v128.load offset=17 (local.get $at)))
         (local.set $elf (v128.or (local.get $elf)
@@ -262,6 +264,10 @@
           (v128.and
             (i8x16.eq (i8x16.min_u (local.get $x) (local.get $y)) (local.get $m9f))
             (i8x16.eq (i8x16.max_u (local.get $x) (local.get $y)) (local.get $meb)))))
+        (local.set $loader (v128.or (local.get $loader)
+          (v128.and
+            (i8x16.eq (local.get $x) (local.get $mbf))
+            (v128.or (i8x16.eq (local.get $y) (local.get $m16)) (i8x16.eq (local.get $y) (local.get $m61))))))
         (local.set $x (v128.load offset=32 (local.get $at)))
         (local.set $y (v128.load offset=33 (local.get $at)))
         (local.set $elf (v128.or (local.get $elf)
@@ -272,6 +278,10 @@
           (v128.and
             (i8x16.eq (i8x16.min_u (local.get $x) (local.get $y)) (local.get $m9f))
             (i8x16.eq (i8x16.max_u (local.get $x) (local.get $y)) (local.get $meb)))))
+        (local.set $loader (v128.or (local.get $loader)
+          (v128.and
+            (i8x16.eq (local.get $x) (local.get $mbf))
+            (v128.or (i8x16.eq (local.get $y) (local.get $m16)) (i8x16.eq (local.get $y) (local.get $m61))))))
         (local.set $x (v128.load offset=48 (local.get $at)))
         (local.set $y (v128.load offset=49 (local.get $at)))
         (local.set $elf (v128.or (local.get $elf)
@@ -282,7 +292,11 @@
           (v128.and
             (i8x16.eq (i8x16.min_u (local.get $x) (local.get $y)) (local.get $m9f))
             (i8x16.eq (i8x16.max_u (local.get $x) (local.get $y)) (local.get $meb)))))
-        (if (v128.any_true (v128.or (v128.or (local.get $elf) (local.get $exit)) (local.get $btf)))
+        (local.set $loader (v128.or (local.get $loader)
+          (v128.and
+            (i8x16.eq (local.get $x) (local.get $mbf))
+            (v128.or (i8x16.eq (local.get $y) (local.get $m16)) (i8x16.eq (local.get $y) (local.get $m61))))))
+        (if (v128.any_true (v128.or (v128.or (local.get $elf) (local.get $exit)) (v128.or (local.get $btf) (local.get $loader))))
           (then
             (local.set $mask (i64.const 0))
             (if (v128.any_true (local.get $elf))
@@ -303,6 +317,15 @@
                   (i64.or
                     (i64.shl (call $btfs (i32.add (local.get $at) (i32.const 32))) (i64.const 32))
                     (i64.shl (call $btfs (i32.add (local.get $at) (i32.const 48))) (i64.const 48))))))))
+            (if (v128.any_true (local.get $loader))
+              (then
+                (local.set $mask (i64.or (local.get $mask) (i64.or
+                  (i64.or
+                    (call $loaders (local.get $at))
+                    (i64.shl (call $loaders (i32.add (local.get $at) (i32.const 16))) (i64.const 16)))
+                  (i64.or
+                    (i64.shl (call $loaders (i32.add (local.get $at) (i32.const 32))) (i64.const 32))
+                    (i64.shl (call $loaders (i32.add (local.get $at) (i32.const 48))) (i64.const 48))))))))
             (if (v128.any_true (local.get $exit))
               (then
                 (local.set $exits (i64.or
@@ -332,11 +355,17 @@
                     (if (i32.eq (local.get $first) (i32.const 0x95))
                       (then
                         (br_if $bits (i64.eq (i64.load (i32.sub (local.get $hit) (i32.const 8))) (i64.const 0x95)))
+                        (br_if $bits (i32.eqz (call $admit (local.get $hit))))
                         (local.set $verdict (i32.const 16)))
                       (else
-                        (br_if $bits (i32.eqz (call $isBtf (local.get $hit))))
-                        (local.set $verdict (i32.const 17))))
-                    (br_if $bits (i32.eqz (call $admit (local.get $hit))))))
+                        (if (i32.eq (local.get $first) (i32.const 0xbf))
+                          (then
+                            (br_if $bits (i32.eqz (call $isLoader (local.get $hit))))
+                            (local.set $verdict (i32.const 19)))
+                          (else
+                            (br_if $bits (i32.eqz (call $isBtf (local.get $hit))))
+                            (local.set $verdict (i32.const 17))))
+                        (br_if $bits (i32.eqz (call $admitRare (local.get $hit))))))))
                 (i32.store (local.get $out) (local.get $hit))
                 (i32.store offset=4 (local.get $out) (local.get $verdict))
                 (local.set $out (i32.add (local.get $out) (i32.const 8)))

@@ -1,6 +1,7 @@
 // Objects whose ELF header was overwritten: the section table around their BTF says what the header said.
 // Finds them by that BTF, puts the header back, and leaves every other byte as it is.
 import { type Field, off64, viewOf } from '../bytes/layout.ts';
+import { type ByteRange, lastAtOrBefore } from '../bytes/range.ts';
 import { memoryReader, type Reader, readAt } from '../bytes/reader.ts';
 import { FormatError } from '../diagnostics.ts';
 import { measureExtent } from '../elf/extent.ts';
@@ -35,55 +36,46 @@ export interface HeaderlessCarving {
 const REACH = 8 * 1024 * 1024;
 /** Bytes that are searched for section tables in one source. */
 const BUDGET = 512 * 1024 * 1024;
+/** Bytes of BTF that are read in one source besides its own size: headers inside one another could claim far more. */
+const BTF_BUDGET = 256 * 1024 * 1024;
 const MOST_SECTIONS = 65536;
 
 /**
- * The objects around the BTF at `anchors` (ascending), of a source of `size` bytes. `known`: ranges of objects that
- * were carved by their headers, in which nothing is looked for.
+ * The objects around the BTF at `anchors` (ascending), of a source of `size` bytes. `known`: the objects that were carved by
+ * their headers, ascending and apart; nothing is looked for in them.
  */
 export function carveHeaderless(
   reader: Reader,
   anchors: readonly number[],
   size: number,
-  known: readonly { readonly offset: number; readonly size: number }[] = [],
+  known: readonly ByteRange[] = [],
 ): HeaderlessCarving {
   const rebuilt: RebuiltObject[] = [];
   const partial: PartialObject[] = [];
   let budget = BUDGET;
-  let limited = false;
+  const work = { bytes: BTF_BUDGET + size };
+  let covered = 0;
   for (const anchor of anchors) {
-    if (isInside(anchor, known) || isInside(anchor, rebuilt.map(extentOf).slice(-1))) continue;
-    const blob = readBtfBlob(reader, anchor);
+    if (anchor < covered || isInside(anchor, known)) continue;
+    if (budget <= 0 || work.bytes <= 0) return { rebuilt, partial, limited: true };
+    const blob = readBtfBlob(reader, anchor, work);
     if (blob === undefined) continue;
-    if (budget <= 0) {
-      limited = true;
-      break;
-    }
     const low = Math.max(0, anchor - REACH);
     const window = readAt(reader, low, Math.min(size, anchor + blob.bytes.length + REACH) - low);
     budget -= window.length;
     const object = rebuild(new Surroundings(window, low, blob));
     if (object === 'has a header') continue;
-    if (object !== undefined) rebuilt.push(object);
-    else partial.push({ offset: blob.offset, btf: blob.bytes, types: blob.btf.count, ...namesOf(blob.btf) });
+    if (object !== undefined) {
+      rebuilt.push(object);
+      covered = object.offset + object.bytes.length;
+    } else partial.push({ offset: blob.offset, btf: blob.bytes, types: blob.btf.count, ...namesOf(blob.btf) });
   }
-  return { rebuilt, partial, limited };
+  return { rebuilt, partial, limited: false };
 }
 
-function extentOf({ offset, bytes }: RebuiltObject): { offset: number; size: number } {
-  return { offset, size: bytes.length };
-}
-
-function isInside(at: number, ranges: readonly { readonly offset: number; readonly size: number }[]): boolean {
-  let low = 0;
-  let high = ranges.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if ((ranges[middle]?.offset ?? 0) <= at) low = middle + 1;
-    else high = middle;
-  }
-  const range = ranges[low - 1];
-  return range !== undefined && at < range.offset + range.size;
+function isInside(at: number, ranges: readonly ByteRange[]): boolean {
+  const range = ranges[lastAtOrBefore(ranges, at, ({ from }) => from)];
+  return range !== undefined && at < range.to;
 }
 
 /** The bytes around a BTF; places count from the start of the window. */

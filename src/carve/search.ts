@@ -63,8 +63,8 @@ export interface SearchRange {
 /** Bytes read at a time: large enough to spend little on calls, small enough to stay in the L2 cache. */
 export const WINDOW = 256 * 1024;
 const LIST_CAPACITY = 8192;
-/** `findAll` and `findReturns` look at what lies before: they leave the last entries, which lie right before the input, zero. */
-const ANCHOR_CAPACITY = LIST_CAPACITY - 2;
+/** `find` and `findReturns` look at what lies before: they leave the last entries, which lie right before the input, zero. */
+const PAIRS = LIST_CAPACITY - 2;
 /** Bytes before a RET that tell whether it is one. */
 const BEFORE_RETURN = 9;
 const LIST = 0;
@@ -75,11 +75,12 @@ const HEADER = ehdr64.size;
 interface FinderExports {
   readonly memory: { readonly buffer: ArrayBuffer };
   readonly next: { readonly value: number };
-  /** Of anchors close to others, how many may still be listed, and how many were not. */
+  /** Of anchors close to others, how many may still be listed, and how many were not; rare ones apart. */
   readonly crowd: { value: number };
   readonly dropped: { value: number };
+  readonly rareCrowd: { value: number };
+  readonly rareDropped: { value: number };
   find(from: number, limit: number, end: number, ceiling: bigint, out: number, capacity: number): number;
-  findAll(from: number, limit: number, end: number, ceiling: bigint, out: number, capacity: number): number;
   findReturns(from: number, limit: number, out: number, capacity: number): number;
 }
 
@@ -97,7 +98,7 @@ export class Finder {
     this.list = new Uint32Array(this.wasm.memory.buffer, LIST, LIST_CAPACITY * 2);
   }
 
-  /** Searches `range` of the source, to its end or that of the source; what has no header goes into `anchors` if they are given. */
+  /** Searches `range` of the source, to its end or that of the source; what may be code without a header goes into `anchors`. */
   search(reader: Reader, range: SearchRange, anchors?: AnchorList): Candidates {
     const found = new Tally();
     let offset = range.from;
@@ -111,8 +112,8 @@ export class Finder {
       const last = ended || wanted <= 0;
       // Without a whole header behind them the final positions wait for the next window.
       const limit = Math.max(0, Math.min(length - HEADER + 1, range.to - offset));
-      if (anchors === undefined) this.findIn(offset, limit, length, found);
-      else this.findAllIn(offset, limit, length, found, anchors);
+      this.findIn(offset, limit, length, found, anchors);
+      if (anchors?.classic) this.findReturnsIn(offset, Math.min(limit + BEFORE_RETURN, length), anchors);
       if (last) {
         if (ended) {
           found.endAt(offset + length);
@@ -127,34 +128,23 @@ export class Finder {
     }
   }
 
-  private findIn(offset: number, limit: number, length: number, found: Tally): void {
-    let from = INPUT;
-    while (from < INPUT + limit) {
-      const count = this.wasm.find(from, INPUT + limit, INPUT + length, CEILING, LIST, LIST_CAPACITY);
-      for (let entry = 0; entry < count; entry++) {
-        const at = offset + (this.list[entry * 2] as number) - INPUT;
-        found.add(at, this.list[entry * 2 + 1] as number);
-      }
-      from = this.wasm.next.value;
-    }
-  }
-
-  private findAllIn(offset: number, limit: number, length: number, found: Tally, anchors: AnchorList): void {
+  private findIn(offset: number, limit: number, length: number, found: Tally, anchors?: AnchorList): void {
     this.wasm.crowd.value = CROWD_PER_WINDOW;
     this.wasm.dropped.value = 0;
+    this.wasm.rareCrowd.value = CROWD_PER_WINDOW;
+    this.wasm.rareDropped.value = 0;
     let from = INPUT;
     while (from < INPUT + limit) {
-      const count = this.wasm.findAll(from, INPUT + limit, INPUT + length, CEILING, LIST, ANCHOR_CAPACITY);
+      const count = this.wasm.find(from, INPUT + limit, INPUT + length, CEILING, LIST, PAIRS);
       for (let entry = 0; entry < count; entry++) {
         const at = offset + (this.list[entry * 2] as number) - INPUT;
         const verdict = this.list[entry * 2 + 1] as number;
         if (verdict < FIRST_ANCHOR) found.add(at, verdict);
-        else anchors.add(at, verdict);
+        else anchors?.add(at, verdict);
       }
       from = this.wasm.next.value;
     }
-    anchors.dropped += this.wasm.dropped.value;
-    if (anchors.classic) this.findReturnsIn(offset, Math.min(limit + BEFORE_RETURN, length), anchors);
+    anchors?.addDropped(this.wasm.dropped.value, this.wasm.rareDropped.value);
   }
 
   /** Goes a little past the limit: where the next window begins, what lies before is not there. */
@@ -163,7 +153,7 @@ export class Finder {
     this.wasm.dropped.value = 0;
     let from = INPUT;
     while (from < INPUT + end) {
-      const count = this.wasm.findReturns(from, INPUT + end, LIST, ANCHOR_CAPACITY);
+      const count = this.wasm.findReturns(from, INPUT + end, LIST, PAIRS);
       for (let entry = 0; entry < count; entry++) {
         anchors.add(offset + (this.list[entry * 2] as number) - INPUT, this.list[entry * 2 + 1] as number);
       }

@@ -19,6 +19,11 @@ const BTF = {
   little: [0x9f, 0xeb, 1, 0, 24, 0, 0, 0, 0, 0, 0, 0, 12, 0, 0, 0, 12, 0, 0, 0, 9, 0, 0, 0],
   big: [0xeb, 0x9f, 1, 0, 0, 0, 0, 24, 0, 0, 0, 0, 0, 0, 0, 12, 0, 0, 0, 12, 0, 0, 0, 9],
 };
+/** r6 = r1; r1 = r10: how every loader of a light skeleton begins. */
+const LOADER = {
+  little: [0xbf, 0x16, 0, 0, 0, 0, 0, 0, 0xbf, 0xa1, 0, 0, 0, 0, 0, 0],
+  big: [0xbf, 0x61, 0, 0, 0, 0, 0, 0, 0xbf, 0x1a, 0, 0, 0, 0, 0, 0],
+};
 /** A comparison, then a verdict. */
 const RETURN = { little: [0x15, 0, 0, 1, 7, 0, 0, 0, 6, 0, 0, 0], big: [0, 0x15, 0, 1, 0, 0, 0, 7, 0, 6, 0, 0] };
 
@@ -35,9 +40,23 @@ test.each(BORDERS)('each alone is found at %i, whichever kind', (at) => {
   expect(anchorsIn(plant(size, [[at, EXIT]])).anchors.exits).toEqual([at]);
   for (const order of ['little', 'big'] as const) {
     expect(anchorsIn(plant(size, [[at, BTF[order]]])).anchors.btf).toEqual([at]);
+    expect(anchorsIn(plant(size, [[at, LOADER[order]]])).anchors.loaders).toEqual([at]);
     const six = at + RETURN[order].indexOf(6);
     expect(anchorsIn(plant(size, [[at, RETURN[order]]])).anchors.returns).toEqual([six]);
   }
+});
+
+test('EXIT slots are left out unless they are wanted, and hide nothing', () => {
+  const program = [0xb7, 0, 0, 0, 0, 0, 0, 0, ...EXIT];
+  const flood = Array.from({ length: WINDOW / 2 / program.length }, () => program).flat();
+  const anchors = new AnchorList({ exits: false });
+  const bytes = plant(WINDOW, [
+    [0, flood],
+    [flood.length, BTF.little],
+    [flood.length + 64, LOADER.big],
+  ]);
+  finder.search(memoryReader(bytes), { from: 0, to: bytes.length }, anchors);
+  expect(anchors).toMatchObject({ exits: [], btf: [flood.length], loaders: [flood.length + 64], dropped: 0 });
 });
 
 test('a search in ranges finds each anchor once', () => {

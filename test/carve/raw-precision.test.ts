@@ -2,6 +2,7 @@
 import { closeSync, fstatSync, openSync, readdirSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { coalesce } from '../../src/bytes/range.ts';
 import type { Reader } from '../../src/bytes/reader.ts';
 import { AnchorList } from '../../src/carve/anchors.ts';
 import { carveObjects } from '../../src/carve/carve.ts';
@@ -55,7 +56,12 @@ function findingsIn(path: string): string[] {
     const exits = anchors.exits.filter(isOutside);
     const arrays = carveInstructions(reader, exits).arrays.map(({ offset, slots }) => `${slots} slots at ${offset}`);
     const { skeletons } = carveLightSkeletons(reader, exits);
-    const { rebuilt, partial } = carveHeaderless(reader, anchors.btf, size, objects);
+    const { rebuilt, partial } = carveHeaderless(
+      reader,
+      anchors.btf,
+      size,
+      coalesce(objects.map(({ offset, size }) => ({ from: offset, to: offset + size }))),
+    );
     const isTrueFilter = TRUE_FILTERS.includes(path);
     const filters = isTrueFilter ? [] : carveClassicFilters(reader, anchors.returns).filters;
     return [
