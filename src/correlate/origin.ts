@@ -18,6 +18,8 @@ export interface CodePlace {
   readonly mapIds?: readonly number[];
   /** The first two slots were overwritten when the array was freed, and were put back for the proof. */
   readonly repaired?: true;
+  /** The ELF header was overwritten, and was put back; no code lies in it. */
+  readonly rebuilt?: true;
 }
 
 /** A program found there, with every tag it may have. */
@@ -101,6 +103,7 @@ export function placeOf({
   size,
   mapIds,
   repaired,
+  rebuilt,
 }: CodePlace): CodePlace {
   return {
     kind,
@@ -112,6 +115,7 @@ export function placeOf({
     ...(kind === 'instructions' && size !== undefined && { size }),
     ...(mapIds !== undefined && { mapIds }),
     ...(repaired && { repaired }),
+    ...(rebuilt && { rebuilt }),
   };
 }
 

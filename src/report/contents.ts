@@ -1,57 +1,86 @@
-// What an object holds: its programs by type and its maps; with -v, each of them on a line with its facts.
+// What a record holds: programs by type, maps, helpers, functions, the text of a filter; with -v, all of it and its facts.
 // Repeats what the records say and works nothing out.
-import type { MapSummary } from '../object/summarize.ts';
-import type { CarvedObject, CarvedProgram } from '../scan/events.ts';
+import type { CarvedBtf, CarvedInstructions, CarvedObject, CarvedProgram } from '../scan/events.ts';
 import type { Palette } from './colors.ts';
-import { type Cell, flow, flowList } from './columns.ts';
+import { flowList, flowWords } from './columns.ts';
+import { type Entries, renderEntries } from './entries.ts';
 import { escapeName } from './escape.ts';
-import { attachWords, idWords, programTitle, programType } from './program.ts';
+import { renderFilter } from './filter.ts';
+import { idWords, programTitle, programType } from './program.ts';
 import type { Style } from './style.ts';
-import { tagWords } from './tags.ts';
-import { plural } from './units.ts';
-import { padEnd, widest } from './width.ts';
+import { padEnd, shortenMiddle, widest } from './width.ts';
 
-export function renderContents(
-  object: Pick<CarvedObject, 'license' | 'programs' | 'maps'>,
+/** Lines that a list of names may take on a terminal before it is folded, and those of a filter. */
+const LINES_OF_NAMES = 2;
+const LINES_OF_FILTER = 4;
+
+export function renderContents(record: CarvedObject, indent: number, style: Style, colors: Palette): string {
+  switch (record.kind) {
+    case 'object':
+      return renderPrograms(record, indent, style, colors);
+    case 'light-skeleton':
+      return renderSkeleton(record, indent, style, colors);
+    case 'instructions':
+      return renderArray(record, indent, style, colors);
+    case 'classic-filter':
+      return renderFilter(record.filter, LINES_OF_FILTER, indent, style, colors);
+    case 'btf':
+      return renderBtf(record, indent, style, colors);
+    default:
+      throw new TypeError(`unknown kind ${JSON.stringify(record satisfies never)}`);
+  }
+}
+
+function renderPrograms(held: Entries, indent: number, style: Style, colors: Palette): string {
+  if (held.programs.length === 0 && held.maps.length === 0)
+    return renderRemark('no programs or maps', indent, style, colors);
+  if (style.verbose > 0) return renderEntries(held, indent, style, colors);
+  const lists = namesByType(held.programs);
+  if (held.maps.length > 0) lists.push(mapList(held.maps.map(({ name }) => name)));
+  const loaded = held.programs.filter(({ live }) => live !== undefined);
+  if (loaded.length > 0) {
+    lists.push(['loaded now', loaded.map((program) => `${programTitle(program)} (${idWords(program.live ?? [])})`)]);
+  }
+  return renderLists(lists, indent, style, colors);
+}
+
+function renderSkeleton(
+  skeleton: Extract<CarvedObject, { readonly kind: 'light-skeleton' }>,
   indent: number,
   style: Style,
   colors: Palette,
 ): string {
-  if (object.programs.length === 0 && object.maps.length === 0) {
-    return `${' '.repeat(indent)}${colors.dim('no programs or maps')}\n`;
-  }
-  return style.verbose > 0 ? renderEach(object, indent, style, colors) : renderNames(object, indent, style, colors);
+  const { loader, data } = skeleton;
+  if (style.verbose > 0) return renderEntries({ ...skeleton, loader }, indent, style, colors);
+  return data === undefined
+    ? renderRemark('only the loader: its programs and maps lie elsewhere', indent, style, colors)
+    : renderPrograms(skeleton, indent, style, colors);
 }
 
-/** Lines that a list of names may take on a terminal before it is folded. */
-const LINES_OF_NAMES = 2;
-
-function renderNames(
-  object: Pick<CarvedObject, 'license' | 'programs' | 'maps'>,
-  indent: number,
-  { width }: Style,
-  { dim }: Palette,
-): string {
-  const lists = [...namesByType(object.programs)];
-  if (object.maps.length > 0) {
-    lists.push([object.maps.length === 1 ? 'map' : 'maps', object.maps.map((map) => escapeName(map.name))]);
-  }
-  const loaded = object.programs.filter(({ live }) => live !== undefined);
-  if (loaded.length > 0)
-    lists.push(['loaded now', loaded.map((program) => `${programTitle(program)} (${idWords(program.live ?? [])})`)]);
-  const countWidth = widest(lists.map(([, names]) => String(names.length)));
-  const labelWidth = widest(lists.map(([label]) => label));
-  const names = indent + countWidth + 1 + labelWidth + 2;
-  let text = '';
-  for (const [label, list] of lists) {
-    const head = `${String(list.length).padStart(countWidth)} ${padEnd(label, labelWidth)}`;
-    const where = { used: names - 1, indent: names, gap: 1, width };
-    text += `${' '.repeat(indent)}${dim(head)} ${flowList(list, LINES_OF_NAMES, where)}\n`;
-  }
-  return text;
+/** How long it is stands in its row. */
+function renderArray({ programs }: CarvedInstructions, indent: number, style: Style, colors: Palette): string {
+  const helpers = [...new Set(programs.flatMap((program) => program.helpers))];
+  const lists: NameList[] = [];
+  if (helpers.length > 0) lists.push([helpers.length === 1 ? 'helper' : 'helpers', helpers.map(escapeName)]);
+  const live = programs.flatMap((program) => program.live ?? []);
+  if (live.length > 0 && style.verbose === 0) lists.push(['loaded now', live.map((id) => `id ${id}`)]);
+  const entries = style.verbose > 0 ? renderEntries({ programs, maps: [] }, indent, style, colors) : '';
+  return entries + renderLists(lists, indent, style, colors);
 }
 
-function namesByType(programs: readonly CarvedProgram[]): ReadonlyMap<string, string[]> {
+function renderBtf({ functions, variables }: CarvedBtf, indent: number, style: Style, colors: Palette): string {
+  const lists: NameList[] = [];
+  if (functions.length > 0) lists.push([functions.length === 1 ? 'function' : 'functions', functions.map(escapeName)]);
+  for (const [section, names] of Object.entries(variables)) {
+    lists.push(section === '.maps' ? mapList(names) : [`in ${escapeName(section)}`, names.map(escapeName)]);
+  }
+  if (lists.length === 0) return renderRemark('no functions or variables', indent, style, colors);
+  return renderLists(lists, indent, style, colors);
+}
+
+type NameList = readonly [label: string, names: readonly string[]];
+
+function namesByType(programs: readonly CarvedProgram[]): NameList[] {
   const names = new Map<string, string[]>();
   for (const program of programs) {
     const type = programType(program);
@@ -59,60 +88,32 @@ function namesByType(programs: readonly CarvedProgram[]): ReadonlyMap<string, st
     if (list === undefined) names.set(type, [programTitle(program)]);
     else list.push(programTitle(program));
   }
-  return names;
+  return [...names];
 }
 
-function renderEach(
-  object: Pick<CarvedObject, 'license' | 'programs' | 'maps'>,
-  indent: number,
-  style: Style,
-  colors: Palette,
-): string {
-  const rows = [...object.programs.map(programRow), ...object.maps.map(mapRow)];
-  const nameWidth = Math.min(LONGEST_NAME_COLUMN, widest(rows.map(({ name }) => name)));
-  const kindWidth = widest(rows.map(({ kind }) => kind));
-  const facts = indent + KIND_GAP + kindWidth;
-  return rows
-    .map(({ kind, name, details }) => {
-      const cells: Cell[] = [
-        { text: padEnd(name, nameWidth) },
-        ...details.map((text) => ({ text, paint: colors.dim })),
-      ];
-      const where = { used: facts - KIND_GAP, indent: facts, gap: KIND_GAP, width: style.width };
-      return `${' '.repeat(indent)}${colors.dim(padEnd(kind, kindWidth))}${flow(cells, where)}\n`;
+function mapList(names: readonly string[]): NameList {
+  return [names.length === 1 ? 'map' : 'maps', names.map(escapeName)];
+}
+
+/** A line for each list, behind how many it has of what. */
+function renderLists(lists: readonly NameList[], indent: number, { width, verbose }: Style, { dim }: Palette): string {
+  const longestLabel = Math.max(SHORT_LABEL, Math.floor(width / 3));
+  const labels = lists.map(([label]) => shortenMiddle(label, longestLabel));
+  const countWidth = widest(lists.map(([, names]) => String(names.length)));
+  const labelWidth = widest(labels);
+  const start = indent + countWidth + 1 + labelWidth + 2;
+  const lines = verbose > 0 ? Number.POSITIVE_INFINITY : LINES_OF_NAMES;
+  return lists
+    .map(([, names], at) => {
+      const head = `${String(names.length).padStart(countWidth)} ${padEnd(labels[at] ?? '', labelWidth)}`;
+      return `${' '.repeat(indent)}${dim(head)} ${flowList(names, lines, { used: start - 1, indent: start, gap: 1, width })}\n`;
     })
     .join('');
 }
 
-const KIND_GAP = 2;
-/** Names are padded to one width up to this; a longer one pushes only its own line. */
-const LONGEST_NAME_COLUMN = 40;
+/** What every program type fits in; sections may be called anything. */
+const SHORT_LABEL = 23;
 
-interface ContentRow {
-  readonly kind: string;
-  readonly name: string;
-  readonly details: readonly string[];
-}
-
-function programRow(program: CarvedProgram): ContentRow {
-  const details = tagWords(program).map((words) => (program.tags ? `tag ${words}` : `no tag: ${words}`));
-  if (program.live) details.push(`loaded now: ${idWords(program.live)}`);
-  if (program.section !== undefined) details.push(escapeName(program.section));
-  if (program.name !== undefined) details.push(plural(program.instructions, 'instruction'));
-  details.push(...attachWords(program));
-  return { kind: programType(program), name: programTitle(program), details };
-}
-
-function mapRow(map: MapSummary): ContentRow {
-  const details: string[] = [];
-  if (map.type !== undefined) details.push(typeof map.type === 'number' ? `type ${map.type}` : escapeName(map.type));
-  if (map.keySize !== undefined) details.push(`key ${map.keySize} B`);
-  if (map.valueSize !== undefined) details.push(`value ${map.valueSize} B`);
-  if (map.maxEntries !== undefined) details.push(`max ${map.maxEntries}`);
-  if (map.flags !== undefined && map.flags !== 0) details.push(`flags ${formatFlags(map.flags)}`);
-  return { kind: 'map', name: escapeName(map.name), details };
-}
-
-function formatFlags(flags: number | string): string {
-  return typeof flags === 'number' ? `0x${flags.toString(16)}` : escapeName(flags);
+function renderRemark(text: string, indent: number, { width }: Style, { dim }: Palette): string {
+  return `${' '.repeat(indent - 1)}${flowWords(text, { used: indent - 1, indent, gap: 1, width }, dim)}\n`;
 }

@@ -15,7 +15,7 @@ export function originCells({ name, origin, otherOrigins = [] }: ExplainedProgra
   const { relation, object, section, program = '', loader, assumptions } = origin;
   const arrow = relation === 'identical' ? 'identical to' : '<-';
   const cells: Cell[] = [{ text: `${arrow} ${sourceWords(object)}` }, { text: positionWords(object) }];
-  if (object.kind !== 'object') cells.push({ text: escapeName(object.kind) });
+  for (const text of formWords(object)) cells.push({ text });
   if (section !== undefined) cells.push({ text: escapeName(section) });
   if (program !== '' && program !== name) cells.push({ text: escapeName(program) });
   if (loader !== undefined) cells.push({ text: escapeName(loader), paint: dim });
@@ -68,6 +68,7 @@ function doubts({ relation, mapsAgree, object }: Origin): string[] {
   const said: string[] = [];
   if (relation === 'identical') said.push(`${TOO_SHORT}; its name is the same`);
   if (mapsAgree === false) said.push('the instructions there refer to other maps: they may be of a copy');
+  if (object.rebuilt) said.push('its ELF header was overwritten there, and put back to read it');
   if (object.repaired) said.push('the first two instructions there were overwritten, and put back for the proof');
   return said;
 }
@@ -75,11 +76,17 @@ function doubts({ relation, mapsAgree, object }: Origin): string[] {
 /** `/usr/sbin/opensnoop 0x384b8, section tracepoint/…, program enter`. */
 function codeWords({ object, section, program = '' }: Origin | NearMiss): string {
   const words = [`${sourceWords(object)} ${positionWords(object)}`.trimEnd()];
-  if (object.kind !== 'object') words.push(escapeName(object.kind));
+  words.push(...formWords(object));
   if (object.size !== undefined) words.push(plural(object.size, 'byte'));
   if (section !== undefined) words.push(`section ${escapeName(section)}`);
   if (program !== '') words.push(`program ${escapeName(program)}`);
   return words.join(', ');
+}
+
+/** What was found there, where it is more or less than an object. */
+function formWords({ kind, rebuilt }: CodePlace): string[] {
+  if (kind === 'object') return rebuilt ? ['header rebuilt'] : [];
+  return [kind === 'light-skeleton' ? 'light skeleton' : escapeName(kind)];
 }
 
 function sourceWords({ source }: CodePlace): string {

@@ -9,8 +9,12 @@ import { binaryString } from './escape.ts';
 export function sortObjects(objects: readonly CarvedObject[]): CarvedObject[] {
   return objects
     .map((object) => ({ object, key: sourceKey(object.source) }))
-    .sort((a, b) => compare(a.key, b.key) || position(a.object) - position(b.object) || a.object.size - b.object.size)
+    .sort((a, b) => compare(a.key, b.key) || comparePlaces(a.object, b.object))
     .map(({ object }) => object);
+}
+
+function comparePlaces(a: CarvedObject, b: CarvedObject): number {
+  return position(a) - position(b) || a.size - b.size || compare(a.kind, b.kind);
 }
 
 /** By place, offsets at its end by their value; then by what is said of it. */

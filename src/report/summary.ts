@@ -1,14 +1,20 @@
 // The end of a report: what was rejected or could not be read, then what was found in how much.
 // Works out nothing but the rate.
-import type { ScanSummary } from '../scan/events.ts';
+import type { CarvedObject, ScanSummary } from '../scan/events.ts';
 import { type Paint, palette } from './colors.ts';
 import { type Cell, flow } from './columns.ts';
 import { escapeName } from './escape.ts';
+import { countKinds } from './kind.ts';
 import type { Style } from './style.ts';
 import { formatBytes, formatCount, formatDuration, plural } from './units.ts';
 
-/** `hosts`: how many sources had an object in them. */
-export function renderSummary(summary: ScanSummary, hosts: number, { color, verbose, width }: Style): string {
+/** `hosts`: how many sources had any of `objects` in them. */
+export function renderSummary(
+  summary: ScanSummary,
+  objects: readonly CarvedObject[],
+  hosts: number,
+  { color, verbose, width }: Style,
+): string {
   const { bold, dim, yellow } = palette(color);
   const where = { used: 0, indent: 2, gap: 1, width };
   const line = (...cells: readonly Cell[]) => `${flow(cells, where)}\n`;
@@ -19,7 +25,7 @@ export function renderSummary(summary: ScanSummary, hosts: number, { color, verb
     text += line({ text: `${plural(summary.unreadable, 'source')} could not be read in full`, paint: yellow });
   }
   if (summary.interrupted) text += line({ text: 'interrupted: the rest was not searched', paint: yellow });
-  return text + line(...painted(found(summary, hosts), bold), ...painted(searched(summary), dim));
+  return text + line(...painted(found(summary, objects, hosts), bold), ...painted(searched(summary), dim));
 }
 
 function painted(phrases: readonly string[], paint: Paint): readonly Cell[] {
@@ -40,11 +46,13 @@ function countRejected(rejected: ScanSummary['rejected'], verbose: number): read
   ];
 }
 
-function found({ objects, distinct, sources }: ScanSummary, hosts: number): readonly string[] {
+function found({ distinct, sources }: ScanSummary, objects: readonly CarvedObject[], hosts: number): readonly string[] {
   const searched = plural(sources, 'source');
-  if (objects === 0) return ['No eBPF object found', `in ${searched},`];
-  const contents = objects > 1 ? [`(${formatCount(distinct)} distinct)`] : [];
-  return [plural(objects, 'object'), ...contents, `in ${formatCount(hosts)} of ${searched},`];
+  const kinds = countKinds(objects);
+  if (kinds.length === 0) return ['No eBPF object found', `in ${searched},`];
+  const counts = kinds.map((count, at) => (at < kinds.length - 1 ? `${count},` : count));
+  const contents = objects.length > 1 ? [`(${formatCount(distinct)} distinct)`] : [];
+  return [...counts, ...contents, `in ${formatCount(hosts)} of ${searched},`];
 }
 
 function searched({ bytes, elapsedMs }: ScanSummary): readonly string[] {

@@ -18,7 +18,7 @@ export const renderText: Renderer = async function* (events, style) {
   if (style.quiet) return;
   const problems = renderProblems(report.diagnostics, style);
   if (problems !== '') yield `${problems}\n`;
-  yield renderSummary(report.summary, groups.length, style);
+  yield renderSummary(report.summary, report.objects, groups.length, style);
 };
 
 /** Runs of objects from one source; `objects` are in the order of a report. */
