@@ -2,7 +2,7 @@
 // Finds them, works out where the blob lies, and reads its records; numbers stay numbers, and nothing is hashed here.
 import { cstring } from '../bytes/cstring.ts';
 import { layout, type Row, u32, u64, viewOf } from '../bytes/layout.ts';
-import type { Reader } from '../bytes/reader.ts';
+import { type Reader, readAt } from '../bytes/reader.ts';
 import type { Diagnostic } from '../diagnostics.ts';
 import { hex } from '../diagnostics.ts';
 import { Closure } from '../insn/closure.ts';
@@ -12,6 +12,7 @@ import { type Blob, locateBlob, readBlobString } from './skeleton-blob.ts';
 import {
   BPF_COMMAND,
   isSkeletonPrologue,
+  PROLOGUE_SLOTS,
   readSkeletonScript,
   type SkeletonCommand,
   type SkeletonFilling,
@@ -72,8 +73,8 @@ export interface LightMap {
 export interface LightSkeleton {
   readonly loader: { readonly offset: number; readonly slots: number; readonly code: Uint8Array };
   readonly endianness: 'little' | 'big';
-  /** The blob: bytes from the start of the source, and as many as anything in it needs. */
-  readonly data: { readonly offset: number; readonly size: number };
+  /** The blob: bytes from the start of the source, and as many as anything in it needs. Absent when it was not found. */
+  readonly data?: { readonly offset: number; readonly size: number };
   readonly programs: readonly LightProgram[];
   readonly maps: readonly LightMap[];
   /** Raw BTF, whole. */
@@ -91,26 +92,35 @@ export interface SkeletonCarving {
 /** Loaders that are examined in one source. */
 const MOST = 4096;
 
-/** The light skeletons whose loaders contain the EXIT slots at `exits` (ascending). */
+/**
+ * The light skeletons whose loaders begin at `prologues`: ascending offsets, at every alignment, at which the first two
+ * instructions of a loader stand in either byte order. Most need not be loaders.
+ */
 export function carveLightSkeletons(
   reader: Reader,
-  exits: readonly number[],
+  prologues: readonly number[],
   budget: RunBudget = newRunBudget(),
 ): SkeletonCarving {
-  const finders = [true, false].map((little) => new RunFinder(reader, little, budget));
+  const finders = { little: new RunFinder(reader, true, budget), big: new RunFinder(reader, false, budget) };
   const work = { steps: 1 << 24 };
   const skeletons: LightSkeleton[] = [];
-  for (const anchor of exits) {
-    for (const runs of finders) {
-      const run = runs.runAt(anchor);
-      if (run === undefined) continue;
-      for (const loader of loadersIn(run)) {
-        if (skeletons.length < MOST) skeletons.push(readSkeleton(reader, loader, work));
-        else budget.limited = true;
-      }
+  for (const prologue of prologues) {
+    const endianness = readPrologue(reader, prologue);
+    const run = endianness && finders[endianness].runAt(prologue);
+    if (run === undefined) continue;
+    for (const loader of loadersIn(run, work)) {
+      if (skeletons.length < MOST) skeletons.push(readSkeleton(reader, loader, work));
+      else budget.limited = true;
     }
   }
   return { skeletons, limited: budget.limited || work.steps <= 0 };
+}
+
+/** Its byte order, when a whole prologue stands at `offset`. */
+function readPrologue(reader: Reader, offset: number): LightSkeleton['endianness'] | undefined {
+  const bytes = readAt(reader, offset, PROLOGUE_SLOTS * SLOT_SIZE);
+  if (isSkeletonPrologue(new InstructionSlots(bytes, true), 0)) return 'little';
+  return isSkeletonPrologue(new InstructionSlots(bytes, false), 0) ? 'big' : undefined;
 }
 
 interface FoundLoader {
@@ -118,13 +128,13 @@ interface FoundLoader {
   readonly slots: InstructionSlots;
 }
 
-function loadersIn(run: Run): FoundLoader[] {
+/** Steps are taken from `work`. */
+function loadersIn(run: Run, work: { steps: number }): FoundLoader[] {
   const loaders: FoundLoader[] = [];
-  let closure: Closure | undefined;
+  const closure = new Closure(run.slots, run.kinds);
   for (let slot = 0; slot < run.slots.count; slot++) {
     if (!isSkeletonPrologue(run.slots, slot)) continue;
-    closure ??= new Closure(run.slots, run.kinds);
-    const count = closure.lengthFrom(slot, { steps: run.slots.count });
+    const count = closure.lengthFrom(slot, work);
     if (count === 0) continue;
     const code = run.slots.bytes.slice(slot * SLOT_SIZE, (slot + count) * SLOT_SIZE);
     loaders.push({ offset: run.offset + slot * SLOT_SIZE, slots: new InstructionSlots(code, run.slots.little) });
@@ -194,7 +204,7 @@ function readSkeleton(reader: Reader, loader: FoundLoader, work: { steps: number
       where: `light skeleton at ${hex(loader.offset)}`,
       message,
     };
-    return { ...common, data: { offset: 0, size: 0 }, programs: [], maps: [], diagnostics: [diagnostic] };
+    return { ...common, programs: [], maps: [], diagnostics: [diagnostic] };
   }
   return { ...common, ...new SkeletonData(blob, script).read() };
 }

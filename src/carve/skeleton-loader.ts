@@ -42,9 +42,12 @@ export const BPF_COMMAND = { MAP_CREATE: 0, MAP_UPDATE_ELEM: 2, PROG_LOAD: 5, BT
 const HELPER = { SYS_BPF: 166, BTF_FIND_BY_NAME_KIND: 167, KALLSYMS_LOOKUP_NAME: 193 } as const;
 const BTF_KIND_FUNC = 12;
 
+/** Slots that `isSkeletonPrologue` looks at. */
+export const PROLOGUE_SLOTS = 7;
+
 /** Whether a loader begins at `slot`: its first six slots have been the same since libbpf 0.5 (bpf_gen__init). */
 export function isSkeletonPrologue(slots: InstructionSlots, slot: number): boolean {
-  if (slot + 7 > slots.count) return false;
+  if (slot + PROLOGUE_SLOTS > slots.count) return false;
   const stack = slots.imm(slot + 3);
   const rows = [
     [0xbf, 6, 1, 0],

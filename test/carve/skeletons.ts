@@ -61,6 +61,19 @@ export function buildHost(skeleton: Skeleton, compiler: string, flags: readonly 
   });
 }
 
+/** `r6 = r1; r1 = r10`, with which every loader begins. */
+const PROLOGUES = ['bf16000000000000bfa1000000000000', 'bf61000000000000bf1a000000000000'];
+
+/** Where loaders may begin, in either byte order; ascending. */
+export function prologuesIn(bytes: Uint8Array): number[] {
+  const haystack = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  const places: number[] = [];
+  for (const needle of PROLOGUES.map((hex) => Buffer.from(hex, 'hex'))) {
+    for (let at = haystack.indexOf(needle); at >= 0; at = haystack.indexOf(needle, at + 1)) places.push(at);
+  }
+  return places.sort((a, b) => a - b);
+}
+
 function literalOf(text: string, assignment: string): string {
   const start = text.indexOf('"', text.indexOf(assignment));
   return text.slice(start, text.indexOf('";', start) + 1);
