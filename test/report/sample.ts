@@ -1,7 +1,17 @@
 // The events of a small scan, built by hand: what the tests of this room render.
 import type { Diagnostic } from '../../src/diagnostics.ts';
 import type { ProgramSummary } from '../../src/object/summarize.ts';
-import type { CarvedElf, CarvedObject, ScanEvent, ScanSummary } from '../../src/scan/events.ts';
+import type {
+  CarvedBtf,
+  CarvedClassicFilter,
+  CarvedElf,
+  CarvedInstructions,
+  CarvedLightSkeleton,
+  CarvedObject,
+  CarvedProgram,
+  ScanEvent,
+  ScanSummary,
+} from '../../src/scan/events.ts';
 
 export const START: ScanEvent = {
   event: 'start',
@@ -130,3 +140,91 @@ export const DIAGNOSTICS: readonly Diagnostic[] = [
 function file(path: string, size: number): CarvedObject['source'] {
   return { kind: 'file', path, size };
 }
+
+/** Without an ELF: where it is, and nothing in it. */
+function bare(path: string, offset: number) {
+  const { elf: _elf, kind: _kind, completeness: _completeness, ...rest } = carved(path, offset, { programs: [] });
+  return rest;
+}
+
+export function skeleton(path: string, offset: number, more: Partial<CarvedLightSkeleton> = {}): CarvedLightSkeleton {
+  return {
+    ...bare(path, offset),
+    kind: 'light-skeleton',
+    sha256: 'd5'.repeat(32),
+    completeness: 'whole',
+    endianness: 'little',
+    loader: { offset: 0, instructions: 377, tags: [] },
+    data: { offset: 3016, size: 288 },
+    signed: false,
+    programs: [{ name: 'count', type: 'xdp', instructions: 12, subprograms: [], helpers: ['map_lookup_elem'] }],
+    maps: [{ name: 'packets', type: 'array', keySize: 4, valueSize: 8, maxEntries: 1 }],
+    license: 'GPL',
+    ...more,
+  };
+}
+
+export function instructions(
+  path: string,
+  offset: number,
+  slots: number,
+  more: Partial<CarvedInstructions> = {},
+  program: Partial<CarvedProgram> = {},
+): CarvedInstructions {
+  return {
+    ...bare(path, offset),
+    kind: 'instructions',
+    sha256: 'e6'.repeat(32),
+    size: slots * 8,
+    completeness: 'whole',
+    endianness: 'little',
+    trust: 'almost-certain',
+    programs: [{ instructions: slots, subprograms: [], helpers: [], ...program }],
+    ...more,
+  };
+}
+
+export function filter(
+  path: string,
+  offset: number,
+  lines: readonly string[],
+  more: Partial<CarvedClassicFilter> = {},
+): CarvedClassicFilter {
+  return {
+    ...bare(path, offset),
+    kind: 'classic-filter',
+    sha256: 'f7'.repeat(32),
+    size: lines.length * 8,
+    completeness: 'whole',
+    endianness: 'little',
+    instructions: lines.length,
+    filter: lines,
+    ...more,
+  };
+}
+
+export function btf(path: string, offset: number, more: Partial<CarvedBtf> = {}): CarvedBtf {
+  return {
+    ...bare(path, offset),
+    kind: 'btf',
+    sha256: '78'.repeat(32),
+    completeness: 'partial',
+    endianness: 'little',
+    functions: ['enter', 'leave'],
+    variables: { '.maps': ['start', 'events'], '.rodata': ['targ_pid'] },
+    btf: { types: 42, coreRelocations: 0 },
+    ...more,
+  };
+}
+
+/** Accepts ICMP, UDP and TCP packets, as a filter on a raw socket might. */
+export const FILTER = [
+  'ldh [12]',
+  'jeq #0x800 jt 2 jf 7',
+  'ldb [23]',
+  'jeq #0x1 jt 6 jf 4',
+  'jeq #0x11 jt 6 jf 5',
+  'jeq #0x6 jt 6 jf 7',
+  'ret #262144',
+  'ret #0',
+] as const;
