@@ -4,8 +4,10 @@ import type { SubprogramDetails } from '../object/describe.ts';
 import type { InspectedObject, InspectReport } from '../scan/inspect.ts';
 import type { Palette } from './colors.ts';
 import { flowList, flowWords } from './columns.ts';
-import { escapeName, escapePath, escapePhrase, escapeText } from './escape.ts';
+import { escapeName, escapePath, escapePhrase } from './escape.ts';
+import { renderFilter } from './filter.ts';
 import { coreVerdict } from './inspect-core.ts';
+import { formFacts } from './inspect-form.ts';
 import { mapTable } from './inspect-maps.ts';
 import { kindWords } from './kind.ts';
 import { renderObjectDiagnostics } from './problems.ts';
@@ -33,10 +35,10 @@ export function* renderOverview(
   const fact = (label: string, text: string) => renderFact(label, text, style, colors);
   const { btf: _btf, ...carved } = object;
   yield renderSourceHeader([carved], style, colors);
-  yield fact('object', `${placeOf(object)}, ${extentOf(object)}`);
-  // A digest is copied whole or not at all: it may be longer than the line.
-  yield `${' '.repeat(INDENT)}${colors.dim('sha256'.padEnd(LABEL))} ${object.sha256}\n`;
-  for (const [label, text] of formFacts(object)) yield fact(label, text);
+  yield fact(titleOf(object), `${placeOf(object)}, ${extentOf(object)}`);
+  yield renderDigest('sha256', object.sha256, colors);
+  for (const { label, text, whole } of formFacts(object))
+    yield whole ? renderDigest(label, text, colors) : fact(label, text);
   if (object.license !== undefined) yield fact('license', escapePhrase(object.license));
   yield* renderSources(object, style, colors);
   yield* renderHelpers(object, style, colors);
@@ -52,15 +54,28 @@ export function* renderOverview(
   yield* section('map', maps.rows, maps.columns, style, colors);
   const externs = object.externs.map(({ name, kind, weak }) => [escapeName(name), kind, weak ? 'weak' : '']);
   yield* section('extern', externs, [{ title: 'name' }, { title: 'kind' }, { title: '' }], style, colors);
+  if (object.kind === 'classic-filter') {
+    yield `\n${' '.repeat(INDENT)}${colors.bold(plural(object.instructions, 'instruction'))}\n`;
+    yield renderFilter(object.filter, ROWS - 1, 2 * INDENT, style, colors);
+  }
+  if (object.kind === 'btf') {
+    yield* section(
+      'function',
+      object.functions.map((name) => [escapeName(name)]),
+      [{ title: 'name' }],
+      style,
+      colors,
+    );
+    yield* section(
+      'variable',
+      variableRows(object.variables),
+      [{ title: 'name' }, { title: 'section' }],
+      style,
+      colors,
+    );
+  }
   if (object.diagnostics.length === 0) return;
   yield `\n${renderObjectDiagnostics(object.diagnostics, INDENT, style, colors)}`;
-}
-
-/** What it is made of. */
-function formFacts(object: InspectedObject): [label: string, text: string][] {
-  if (object.kind !== 'object') return [['kind', `${kindWords(object)}, ${object.endianness}-endian`]];
-  const { endianness, type, sections } = object.elf;
-  return [['elf', `${endianness}-endian ${escapeText(String(type))}, ${plural(sections, 'section')}`]];
 }
 
 /** The head of an object of which only parts are shown. */
@@ -68,7 +83,14 @@ export function renderIdentity(object: InspectedObject, style: Style, colors: Pa
   const { btf: _btf, ...carved } = object;
   const head = renderSourceHeader([carved], style, colors);
   const { size, sha256 } = object;
-  return `${head}${renderFact('object', `${placeOf(object)}, ${formatBytes(size)}, sha256 ${sha256.slice(0, SHORT_HASH)}`, style, colors)}`;
+  const kind = kindWords(object);
+  const words = [placeOf(object), formatBytes(size), `sha256 ${sha256.slice(0, SHORT_HASH)}`, ...(kind ? [kind] : [])];
+  return `${head}${renderFact(titleOf(object), words.join(', '), style, colors)}`;
+}
+
+/** What its place and extent stand behind. */
+function titleOf({ kind }: InspectedObject): string {
+  return kind === 'object' ? 'object' : 'found';
 }
 
 function placeOf({ offset, address = '', size, within, source }: InspectedObject): string {
@@ -94,12 +116,17 @@ function* renderSources({ programs, subprograms }: InspectedObject, style: Style
 
 function* renderHelpers({ programs }: InspectedObject, style: Style, colors: Palette): Generator<string> {
   const helpers = [...new Set(programs.flatMap((program) => program.helpers))].sort();
-  if (helpers.length > 0) yield renderList('helpers', helpers, style, colors);
+  if (helpers.length > 0) yield renderList('helpers', helpers.map(escapeName), style, colors);
 }
 
 function renderFact(label: string, text: string, { width }: Style, { dim }: Palette): string {
   const used = INDENT + LABEL;
   return `${' '.repeat(INDENT)}${dim(label.padEnd(LABEL))}${flowWords(text, { used, indent: used + 1, gap: 1, width })}\n`;
+}
+
+/** A digest is copied whole or not at all: it may be longer than the line. */
+function renderDigest(label: string, text: string, { dim }: Palette): string {
+  return `${' '.repeat(INDENT)}${dim(label.padEnd(LABEL))} ${text}\n`;
 }
 
 function renderList(
@@ -152,7 +179,7 @@ function* renderUses({ programs }: InspectedObject, style: Style, colors: Palett
     yield `\n${' '.repeat(2 * INDENT)}${programTitle(program)}\n`;
     const lists = [
       ['tags', tags.map(predictionWords)],
-      ['helpers', helpers],
+      ['helpers', helpers.map(escapeName)],
       ['maps', maps.map(escapeName)],
       ['externs', externs.map(escapeName)],
       ['calls', subprograms.map(escapeName)],
@@ -178,6 +205,12 @@ function subprogramRows(subprograms: readonly SubprogramDetails[]): string[][] {
     escapeName(home),
     formatCount(instructions),
   ]);
+}
+
+function variableRows(variables: Readonly<Record<string, readonly string[]>>): string[][] {
+  return Object.entries(variables).flatMap(([home, names]) =>
+    names.map((name) => [escapeName(name), escapeName(home)]),
+  );
 }
 
 function* section(

@@ -6,7 +6,7 @@ import { plural } from './units.ts';
 
 export type AnyRecord = CarvedObject | InspectedObject;
 
-const TRUST_WORDS: Readonly<Record<CarvedInstructions['trust'], string>> = {
+export const TRUST_WORDS: Readonly<Record<CarvedInstructions['trust'], string>> = {
   possible: 'possible',
   probable: 'probable',
   'almost-certain': 'almost certain',

@@ -270,6 +270,17 @@ describe('code', () => {
     expect(text).toContain('but        the instructions there refer to other maps: they may be of a copy\n');
   });
 
+  test('of a light skeleton, and of an object whose header is gone, says so', () => {
+    const from = origin('/srv/agent', 0x2000, { loader: 'libbpf-light', loaders: ['libbpf light skeleton'] });
+    const light = liveProgram(5, { origin: { ...from, object: { ...from.object, kind: 'light-skeleton' } } });
+    const wiped = liveProgram(6, { origin: { ...from, object: { ...from.object, rebuilt: true } } });
+    const text = render(liveReport({ programs: [light, wiped] }), { verbose: 1 });
+    expect(text).toContain('<- /srv/agent  0x2000  light skeleton  ');
+    expect(text).toContain('origin     /srv/agent 0x2000, light skeleton, ');
+    expect(text).toContain('<- /srv/agent  0x2000  header rebuilt  ');
+    expect(text).toContain('but        its ELF header was overwritten there, and put back to read it\n');
+  });
+
   test('so short that many share it never "comes from" anywhere', () => {
     expect(render(liveReport({ programs: [PASS] }))).not.toContain('<-');
     expect(render(liveReport({ programs: [PASS] }))).toContain('identical to pid 77 xdp-loader');
