@@ -7,7 +7,7 @@ import type { CarvedObject } from '../scan/events.ts';
 import { Directory } from './directory.ts';
 import { during, EvidenceError } from './error.ts';
 import { type DumpedFile, type LiveOccurrence, manifestText, type ObjectReport, type Occurrence } from './manifest.ts';
-import { instructionNames, MANIFEST, MANIFEST_DIGEST, OBJECTS, objectNames } from './names.ts';
+import { derivedNames, instructionNames, MANIFEST, MANIFEST_DIGEST, OBJECTS, objectNames } from './names.ts';
 import { flushFiles, moveToNew, writeNewFile } from './write.ts';
 
 export type { Difference } from './differences.ts';
@@ -36,10 +36,8 @@ export class EvidenceDirectory {
   readonly path: string;
   readonly #root: Directory;
   readonly #objects: Directory;
-  /** Names in `objects/` by sha256. */
-  readonly #written = new Map<string, string>();
   /** By sha256. */
-  readonly #instructions = new Map<string, { name: string; size: number; occurrences: LiveOccurrence[] }>();
+  readonly #kept = new Map<string, KeptFile>();
   #open = true;
 
   /**
@@ -66,27 +64,25 @@ export class EvidenceDirectory {
   }
 
   /**
-   * Keeps the bytes of an object: one file for each sha256, however often it comes. `content` is needed only the first time
-   * its sha256 is seen. Throws EvidenceError when it cannot be written, or is not what the object's sha256 and size say.
+   * Keeps carved bytes: one file for each sha256, however often it comes; and beside those of code that is no ELF object, the
+   * same programs as one. `content` and `elf` are needed only the first time a sha256 is seen. Throws EvidenceError when they
+   * cannot be written, or `content` is not what the record's sha256 and size say.
    */
-  add(object: CarvedObject, content?: Uint8Array): void {
+  add(object: CarvedObject, content?: Uint8Array, elf?: Uint8Array): void {
     this.#refuseEnded();
-    if (content === undefined || this.#written.has(object.sha256)) return;
+    if (content === undefined || this.#kept.get(object.sha256)?.isCarved) return;
     refuseOtherBytes(this.#objects, object, content);
-    this.#written.set(object.sha256, writeNewFile(this.#objects, objectNames(object), [content], 'flushed later'));
+    this.#keep(object.sha256, content, () => objectNames(object)).isCarved = true;
+    if (elf === undefined) return;
+    const sha256 = digestOf(elf);
+    this.#keep(sha256, elf, () => derivedNames(object, sha256)).derivedFrom.add(object.sha256);
   }
 
   /** Keeps the instructions of a live program; equal ones once. Throws EvidenceError when they cannot be written. */
   addInstructions(program: LiveOccurrence['program'], xlated: Uint8Array): void {
     this.#refuseEnded();
-    const sha256 = createHash('sha256').update(xlated).digest('hex');
-    const known = this.#instructions.get(sha256);
-    if (known) {
-      known.occurrences.push({ program });
-      return;
-    }
-    const name = writeNewFile(this.#objects, instructionNames(program, sha256), [xlated], 'flushed later');
-    this.#instructions.set(sha256, { name, size: xlated.length, occurrences: [{ program }] });
+    const sha256 = digestOf(xlated);
+    this.#keep(sha256, xlated, () => instructionNames(program, sha256)).programs.push({ program });
   }
 
   /**
@@ -97,7 +93,7 @@ export class EvidenceDirectory {
   async close(report: ObjectReport, argv: readonly string[]): Promise<EvidenceSummary> {
     this.#refuseEnded();
     try {
-      const files = [...this.#nameFiles(report.objects), ...this.#instructionFiles()];
+      const files = this.#nameFiles(report.objects);
       this.#refuseReplacement();
       await flushFiles(
         this.#objects,
@@ -126,29 +122,46 @@ export class EvidenceDirectory {
     if (!this.#open) throw new Error(`the dump in ${this.path} has ended`);
   }
 
+  #keep(sha256: string, bytes: Uint8Array, names: () => readonly string[]): KeptFile {
+    const known = this.#kept.get(sha256);
+    if (known) return known;
+    const name = writeNewFile(this.#objects, names(), [bytes], 'flushed later');
+    const kept = { name, size: bytes.length, isCarved: false, derivedFrom: new Set<string>(), programs: [] };
+    this.#kept.set(sha256, kept);
+    return kept;
+  }
+
   #nameFiles(objects: readonly CarvedObject[]): readonly DumpedFile[] {
     const places = bySha256(objects);
-    const lost = [...places.keys()].filter((sha256) => !this.#written.has(sha256)).length;
+    const lost = [...places.keys()].filter((sha256) => !this.#kept.get(sha256)?.isCarved).length;
     if (lost > 0) {
       const message = `${this.#root.path} is incomplete: ${lost} of ${places.size} distinct objects were not written`;
       throw new EvidenceError('incomplete', this.#root.path, message);
     }
-    return [...places.values()].map((found) => this.#nameFile(found));
-  }
-
-  #instructionFiles(): readonly DumpedFile[] {
-    return [...this.#instructions].map(([sha256, { name, size, occurrences }]) => {
-      return { path: `${OBJECTS}/${name}`, size, sha256, occurrences };
+    const order = new Set([...places.keys(), ...this.#kept.keys()]);
+    return [...order].flatMap((sha256) => {
+      const kept = this.#kept.get(sha256);
+      return kept ? this.#describe(sha256, kept, places) : [];
     });
   }
 
-  #nameFile([first, ...others]: Found): DumpedFile {
-    const names = objectNames(first);
-    const current = this.#written.get(first.sha256) ?? '';
-    const name = names.includes(current) ? current : moveToNew(this.#objects, current, names);
-    this.#written.set(first.sha256, name);
-    const { size, sha256 } = first;
-    return { path: `${OBJECTS}/${name}`, size, sha256, occurrences: [first, ...others].map(occurrence) };
+  #describe(sha256: string, kept: KeptFile, places: Places): DumpedFile {
+    const derivedFrom = [...kept.derivedFrom];
+    const own = places.get(sha256);
+    const found = own ?? derivedFrom.flatMap((origin) => places.get(origin) ?? []);
+    const [first] = found;
+    if (first) this.#rename(kept, own ? objectNames(first) : derivedNames(first, sha256));
+    return {
+      path: `${OBJECTS}/${kept.name}`,
+      size: kept.size,
+      sha256,
+      occurrences: [...found.map(occurrence), ...kept.programs],
+      ...(derivedFrom.length > 0 && { derivedFrom }),
+    };
+  }
+
+  #rename(kept: KeptFile, names: readonly string[]): void {
+    if (!names.includes(kept.name)) kept.name = moveToNew(this.#objects, kept.name, names);
   }
 
   #refuseReplacement(): void {
@@ -166,17 +179,33 @@ export class EvidenceDirectory {
   }
 }
 
-/** The places of one content, in the order of the report. */
-type Found = [CarvedObject, ...CarvedObject[]];
+/** A file in `objects/`, and why it is there. */
+interface KeptFile {
+  name: string;
+  readonly size: number;
+  /** Found as it is, at a place. */
+  isCarved: boolean;
+  /** sha256 of what it was made of. */
+  readonly derivedFrom: Set<string>;
+  /** Live programs that have these instructions. */
+  readonly programs: LiveOccurrence[];
+}
 
-function bySha256(objects: readonly CarvedObject[]): ReadonlyMap<string, Found> {
-  const places = new Map<string, Found>();
+/** The places of each content by sha256, in the order of the report. */
+type Places = ReadonlyMap<string, readonly CarvedObject[]>;
+
+function bySha256(objects: readonly CarvedObject[]): Places {
+  const places = new Map<string, CarvedObject[]>();
   for (const object of objects) {
     const found = places.get(object.sha256);
     if (found === undefined) places.set(object.sha256, [object]);
     else found.push(object);
   }
   return places;
+}
+
+function digestOf(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
 }
 
 function occurrence({ source, offset, address, region, within }: CarvedObject): Occurrence {
@@ -219,7 +248,7 @@ function refuseContents(directory: Directory): void {
 }
 
 function refuseOtherBytes(directory: Directory, object: CarvedObject, content: Uint8Array): void {
-  const sha256 = createHash('sha256').update(content).digest('hex');
+  const sha256 = digestOf(content);
   if (sha256 === object.sha256 && content.byteLength === object.size) return;
   const announced = `announced as ${object.size} bytes with sha256 ${object.sha256}`;
   const message = `cannot write to ${directory.path}: ${announced}, got ${content.byteLength} bytes with ${sha256}`;

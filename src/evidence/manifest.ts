@@ -17,8 +17,10 @@ export interface DumpedFile {
   readonly size: number;
   /** 64 hexadecimal digits. */
   readonly sha256: string;
-  /** In the order of the report; the first one gave the file its name. */
+  /** In the order of the report; the first one gave the file its name. Those of what it was made of, when it was found nowhere. */
   readonly occurrences: readonly (Occurrence | LiveOccurrence)[];
+  /** `sha256` of carved bytes that are no ELF object; this file holds the same programs as one. */
+  readonly derivedFrom?: readonly string[];
 }
 
 /** A report on whatever had objects in it. */

@@ -15,12 +15,29 @@ const MAX_HOST_NAME = 100;
 /** Hexadecimal digits of the sha256 to show, and what to fall back to while a name is taken by something else. */
 const DIGEST_LENGTHS = [12, 16, 24, 32, 64];
 
-/** The file names an object may have, preferred first: `opensnoop-0x38498-5d2c0f1be6a7.bpf.o`, from a process
+/** What tells the kinds apart: `.bpf.o` is ELF, all others are bytes as they were found. */
+const SUFFIXES: Readonly<Record<CarvedObject['kind'], string>> = {
+  object: 'bpf.o',
+  'light-skeleton': 'lskel',
+  instructions: 'insns',
+  'classic-filter': 'sock_filter',
+  btf: 'btf',
+};
+
+/** The file names carved bytes may have, preferred first: `opensnoop-0x38498-5d2c0f1be6a7.bpf.o`, from a process
  * `opensnoop-812-0x55d0c0a384b8-5d2c0f1be6a7.bpf.o`, then with more of the digest. */
 export function objectNames(object: CarvedObject): readonly string[] {
-  const at = object.offset === undefined ? object.address : hex(object.offset);
-  const place = `${hostName(object.source)}-${at}`;
-  return DIGEST_LENGTHS.map((length) => `${place}-${object.sha256.slice(0, length)}.bpf.o`);
+  return namesAt(object, object.sha256, SUFFIXES[object.kind]);
+}
+
+/** Those of an ELF object made of the programs of `object`: they differ from its own in digest and suffix. */
+export function derivedNames(object: CarvedObject, sha256: string): readonly string[] {
+  return namesAt(object, sha256, SUFFIXES.object);
+}
+
+function namesAt({ source, offset, address }: CarvedObject, sha256: string, suffix: string): readonly string[] {
+  const place = `${hostName(source)}-${offset === undefined ? address : hex(offset)}`;
+  return DIGEST_LENGTHS.map((length) => `${place}-${sha256.slice(0, length)}.${suffix}`);
 }
 
 /** `prog-110-uprobe-2a8c45c2f0e905b1-5d2c0f1be6a7.xlated`. */

@@ -7,6 +7,8 @@ export interface ListedFile {
   readonly name: string;
   readonly size: number;
   readonly sha256: string;
+  /** The files it was made of, by sha256. */
+  readonly derivedFrom: readonly string[];
 }
 
 type Problem = (message: string) => void;
@@ -20,6 +22,7 @@ export function readManifest(bytes: Uint8Array, problem: Problem): readonly List
     return undefined;
   }
   const files = readFiles(manifest.files, problem);
+  expectOrigins(files, problem);
   if (Array.isArray(manifest.objects)) expectFileOfEach(manifest.objects, files, problem);
   else problem('it has no list of objects');
   return files;
@@ -61,13 +64,32 @@ function readFile(claim: unknown, problem: Problem): ListedFile | undefined {
     problem('it is not an object');
     return undefined;
   }
-  const { path, size, sha256, occurrences } = claim;
+  const { path, size, sha256, occurrences, derivedFrom = [] } = claim;
   if (!Array.isArray(occurrences) || occurrences.length === 0) problem('it does not say where its bytes were found');
   const name = typeof path === 'string' ? nameIn(path) : undefined;
   if (name === undefined) problem(`path ${quote(path)} is not ${OBJECTS}/NAME`);
   if (!isSize(size)) problem(`size ${quote(size)} is not a number of bytes`);
   if (!isSha256(sha256)) problem(`sha256 ${quote(sha256)} is not 64 hexadecimal digits`);
-  return name !== undefined && isSize(size) && isSha256(sha256) ? { name, size, sha256 } : undefined;
+  const origins = isListOfSha256(derivedFrom) ? derivedFrom : undefined;
+  if (origins === undefined) problem('derivedFrom is not a list of sha256');
+  if (name === undefined || !isSize(size) || !isSha256(sha256)) return undefined;
+  return { name, size, sha256, derivedFrom: origins ?? [] };
+}
+
+function isListOfSha256(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every(isSha256);
+}
+
+/** What a file was made of is in the dump as well: nobody has to believe that the two belong together. */
+function expectOrigins(files: readonly ListedFile[], problem: Problem): void {
+  const digests = new Set(files.map(({ sha256 }) => sha256));
+  for (const { name, sha256, derivedFrom } of files) {
+    for (const origin of derivedFrom) {
+      const path = quote(`${OBJECTS}/${name}`);
+      if (origin === sha256) problem(`path ${path}: it is derived from itself`);
+      else if (!digests.has(origin)) problem(`path ${path}: no file has the sha256 ${origin} that it is derived from`);
+    }
+  }
 }
 
 function expectFileOfEach(objects: readonly unknown[], files: readonly ListedFile[], problem: Problem): void {

@@ -28,6 +28,31 @@ export function objectOf(content: Uint8Array | string, path = '/usr/sbin/opensno
   };
 }
 
+/** A record of another kind whose bytes are `content`, found in a host file. */
+export function recordOf(
+  kind: Exclude<CarvedObject['kind'], 'object'>,
+  content: Uint8Array | string,
+  path = '/usr/sbin/raw',
+  offset = 0x40,
+): CarvedObject {
+  const { sha256, size, source, programs, maps, diagnostics } = objectOf(content, path);
+  const common = { sha256, size, source, offset, programs, maps, diagnostics, endianness: 'little' } as const;
+  switch (kind) {
+    case 'light-skeleton': {
+      const loader = { offset: 0, instructions: 1, tags: [] };
+      return { kind, completeness: 'whole', loader, signed: false, ...common };
+    }
+    case 'instructions':
+      return { kind, completeness: 'whole', trust: 'probable', ...common };
+    case 'classic-filter':
+      return { kind, completeness: 'whole', instructions: 1, filter: ['(000) ret      #0'], ...common };
+    case 'btf':
+      return { kind, completeness: 'partial', functions: [], variables: {}, ...common };
+    default:
+      return kind satisfies never;
+  }
+}
+
 export function reportOf(objects: readonly CarvedObject[]): ScanReport {
   return {
     schemaVersion: 1,

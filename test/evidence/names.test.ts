@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { objectNames, reduceName } from '../../src/evidence/names.ts';
-import { objectOf } from './build.ts';
+import { derivedNames, objectNames, reduceName } from '../../src/evidence/names.ts';
+import { objectOf, recordOf } from './build.ts';
 
 const SAFE = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,99}$/;
 
@@ -43,6 +43,17 @@ describe('objectNames', () => {
       sha256: '5d2c0f1be6a7'.padEnd(64, '9'),
     });
     expect(preferred).toBe('opensnoop-0x384b8-5d2c0f1be6a7.bpf.o');
+  });
+
+  test.each([
+    ['light-skeleton', 'lskel'],
+    ['instructions', 'insns'],
+    ['classic-filter', 'sock_filter'],
+    ['btf', 'btf'],
+  ] as const)('says that a %s is one', (kind, suffix) => {
+    const record = { ...recordOf(kind, 'x', '/usr/sbin/strace', 0x1f40), sha256: '5d2c0f1be6a7'.padEnd(64, '9') };
+    expect(objectNames(record)[0]).toBe(`strace-0x1f40-5d2c0f1be6a7.${suffix}`);
+    expect(derivedNames(record, 'e80f2afc3a13'.padEnd(64, '0'))[0]).toBe('strace-0x1f40-e80f2afc3a13.bpf.o');
   });
 
   test('says stdin for standard input', () => {
