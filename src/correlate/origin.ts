@@ -16,7 +16,7 @@ export interface CodePlace {
   readonly size?: number;
   /** Ids of the maps whose descriptors the instructions hold, as the process has them open. */
   readonly mapIds?: readonly number[];
-  /** The first two slots were overwritten when the array was freed, and were put back for the proof. */
+  /** The first slots were overwritten when the array was freed, and were put back for the proof. */
   readonly repaired?: true;
   /** The ELF header was overwritten, and was put back; no code lies in it. */
   readonly rebuilt?: true;

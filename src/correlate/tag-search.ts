@@ -20,7 +20,7 @@ export interface ProvenArray {
   readonly mapFds: readonly number[];
   /** Too short to tell whose it is: the same bytes are the end of nearly every program. */
   readonly identical?: true;
-  /** The first two slots were overwritten, and are taken from what the kernel runs: see `freed.ts`. */
+  /** The first slots were overwritten, and are taken from what the kernel runs: see `freed.ts`. */
   readonly repaired?: true;
   /** The bytes as they were loaded, file descriptors included. */
   readonly code: Uint8Array;
@@ -179,7 +179,8 @@ export function matchTag(
   return undefined;
 }
 
-function spend(budget: TagBudget, bytes: number): boolean {
+/** Whether so many bytes may still be looked at. */
+export function spend(budget: TagBudget, bytes: number): boolean {
   if (budget.hashed <= 0) {
     budget.limited = true;
     return false;
@@ -207,7 +208,8 @@ export function describeProven(
   };
 }
 
-function mapFdsOf(slots: InstructionSlots): number[] {
+/** Descriptors of maps that code refers to, each once. */
+export function mapFdsOf(slots: InstructionSlots): number[] {
   const fds = new Set<number>();
   for (let slot = 0; slot < slots.count; slot += slots.width(slot)) {
     if (slots.opcode(slot) !== OPCODE.LD_IMM64) continue;
