@@ -49,29 +49,35 @@ export class MemoryCodeSearch {
   }
 
   private searchMemory(process: OpenProcess, memory: ProcessMemory, { tags, freed }: WantedCode): MemoryCode {
-    const exits = this.exits(memory);
+    const { exits, dropped } = this.anchors(memory);
     const budget = newTagBudget();
-    const options = { little: LITTLE, budget };
+    const freedBudget = newTagBudget();
     const arrays: ProvenArray[] = [];
+    let next = 0;
     // Within a span every address can be read, so that blocks of it can be kept.
     for (const span of memory.spans) {
-      const anchors = exits.filter((exit) => exit >= span.from && exit < span.to).map((exit) => exit - span.from);
-      if (anchors.length === 0) continue;
+      const first = next;
+      while (next < exits.length && (exits[next] as number) < span.to) next++;
+      if (next === first) continue;
+      const anchors = exits.slice(first, next).map((exit) => exit - span.from);
       const reader: Reader = { readInto: (target, at) => memory.readInto(target, span.from + at) };
-      const found = [...searchTags(reader, anchors, tags, options).arrays];
+      const found = [...searchTags(reader, anchors, tags, { little: LITTLE, budget }).arrays];
       const missing = freed.filter(({ tag }) => !found.some((array) => array.tag === tag));
-      if (missing.length > 0) found.push(...searchFreed(reader, anchors, missing, options).arrays);
+      if (missing.length > 0) {
+        found.push(...searchFreed(reader, anchors, missing, { little: LITTLE, budget: freedBudget }).arrays);
+      }
       arrays.push(...found.map((array) => ({ ...array, offset: span.from + array.offset })));
     }
+    const limited = dropped > 0 || budget.limited || freedBudget.limited;
     const places = arrays.map((array) => placeOf(process, memory, array));
-    return process.changed() ? { places: [], limited: false } : { places, limited: budget.limited };
+    return process.changed() ? { places: [], limited: false } : { places, limited };
   }
 
   /** Compilers and allocators align instructions: other places are coincidence. */
-  private exits(memory: ProcessMemory): number[] {
+  private anchors(memory: ProcessMemory): Pick<AnchorList, 'exits' | 'dropped'> {
     const anchors = new AnchorList();
     for (const range of intersect(memory.pages, writable(memory))) this.finder.search(memory, range, anchors);
-    return anchors.exits.filter((exit) => exit % ALIGNMENT === 0);
+    return { exits: anchors.exits.filter((exit) => exit % ALIGNMENT === 0), dropped: anchors.dropped };
   }
 }
 
