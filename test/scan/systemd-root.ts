@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { isErrno } from '../../src/source/errno.ts';
+import { attachedBelow, heldPrograms, loadedPrograms, readOr } from './programs.ts';
 import { until } from './until.ts';
 
 const SYSTEMD = '/usr/lib/systemd/systemd';
@@ -140,22 +140,6 @@ async function settled({ programs, cgroup }: Pick<Systemd, 'programs' | 'cgroup'
   });
 }
 
-function heldPrograms(pid: number): number[] {
-  const directory = `/proc/${pid}/fdinfo`;
-  const ids = readdirSync(directory).flatMap((fd) => {
-    const id = /^prog_id:\t(\d+)$/m.exec(readOr('', join(directory, fd)))?.[1];
-    return id === undefined ? [] : [Number(id)];
-  });
-  return ascending(ids);
-}
-
-/** Ids of the programs that are attached in this control group and those below it, as bpftool sees them. */
-export function attachedBelow(cgroup: string): number[] {
-  const shown = execFileSync('bpftool', ['-j', 'cgroup', 'tree', cgroup], { encoding: 'utf8' });
-  const groups: readonly { readonly programs: readonly { readonly id: number }[] }[] = JSON.parse(shown);
-  return ascending(groups.flatMap(({ programs }) => programs.map(({ id }) => id)));
-}
-
 async function stop(
   { pid, cgroup, programs }: Pick<Systemd, 'pid' | 'cgroup' | 'programs'>,
   ended: Promise<unknown>,
@@ -186,25 +170,4 @@ function removeGroups(cgroup: string): void {
     if (entry.isDirectory()) removeGroups(join(cgroup, entry.name));
   }
   rmdirSync(cgroup);
-}
-
-export function loadedPrograms(): number[] {
-  const shown: readonly { readonly id: number }[] = JSON.parse(
-    execFileSync('bpftool', ['-j', 'prog', 'show'], { encoding: 'utf8' }) || '[]',
-  );
-  return shown.map(({ id }) => id);
-}
-
-function ascending(ids: readonly number[]): number[] {
-  return [...new Set(ids)].sort((a, b) => a - b);
-}
-
-function readOr(otherwise: string, path: string): string {
-  try {
-    return readFileSync(path, 'latin1');
-  } catch (error) {
-    // It ended, or it closed this descriptor.
-    if (isErrno(error)) return otherwise;
-    throw error;
-  }
 }

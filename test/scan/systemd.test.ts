@@ -1,7 +1,8 @@
 // Code that is in no file: systemd puts its programs together in its memory, and there they are found.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type LiveReport, live } from '../../src/index.ts';
-import { attachedBelow, type Systemd, startSystemd, UNABLE, VERSION } from './systemd-root.ts';
+import { attachedBelow } from './programs.ts';
+import { type Systemd, startSystemd, UNABLE, VERSION } from './systemd-root.ts';
 
 /** By unit and direction: the instructions that systemd 252 makes of these settings, and both of their tags. */
 const CODE = [
