@@ -46,7 +46,7 @@ function elfFacts({ elf, rebuilt }: Kind<'object'>): FormFact[] {
 }
 
 function skeletonFacts({ endianness, signed, digest, loader, data }: Kind<'light-skeleton'>): FormFact[] {
-  const tags = loader.tags.map(predictionWords);
+  const tags = loader.tags.map((tag) => `tag ${predictionWords(tag)}`);
   const length = plural(loader.instructions, 'instruction');
   return [
     { label: 'kind', text: `light skeleton${signed ? ', signed' : ''}, ${endianness}-endian` },

@@ -73,7 +73,7 @@ test('a light skeleton: its loader, its data and what signed it', () => {
   found     at 0x2000, 3,304 bytes (3.2 KiB), whole
   sha256    ${'d5'.repeat(32)}
   kind      light skeleton, signed, little-endian
-  loader    377 instructions from byte 0x0, 6144bc3db46d80b4 (sha256)
+  loader    377 instructions from byte 0x0, tag 6144bc3db46d80b4 (sha256)
   data      288 B from byte 0xbc8
   digest    ${'ab'.repeat(32)} of the data
   license   GPL
