@@ -1,5 +1,6 @@
 // Places in a source where code may be that no ELF header announces, gathered in the same pass as the headers.
 // Lists them within bounds; what they are is for the carvers of each kind.
+import { type ByteRange, lastAtOrBefore } from '../bytes/range.ts';
 
 export interface Anchors {
   /** Offsets of EXIT slots, of one in each unbroken row of them; ascending, as are the others. */
@@ -17,6 +18,44 @@ export interface Anchors {
   readonly dropped: number;
   /** RET instructions that were: in large files usual, for small numbers look like them. */
   readonly droppedReturns: number;
+}
+
+/** The anchors of several searches of one source in order, absent when there are none; `place` says where each offset lies. */
+export function gatherAnchors(
+  parts: readonly { readonly anchors?: Anchors }[],
+  place: (offset: number) => number | undefined = (offset) => offset,
+): Anchors | undefined {
+  const found = parts.flatMap(({ anchors }) => anchors ?? []);
+  if (found.length === 0) return undefined;
+  const all = (pick: (anchors: Anchors) => readonly number[]) => {
+    const places = found.flatMap((anchors) => pick(anchors).flatMap((offset) => place(offset) ?? []));
+    return [...new Set(places)].sort((a, b) => a - b);
+  };
+  return {
+    exits: all(({ exits }) => exits),
+    btf: all(({ btf }) => btf),
+    returns: all(({ returns }) => returns),
+    loaders: all(({ loaders }) => loaders),
+    dropped: found.reduce((sum, { dropped }) => sum + dropped, 0),
+    droppedReturns: found.reduce((sum, { droppedReturns }) => sum + droppedReturns, 0),
+  };
+}
+
+/** Those in a stretch of the source, counted from its start. */
+export function anchorsWithin(anchors: Anchors, { from, to }: ByteRange): Anchors | undefined {
+  const within = (offsets: readonly number[]) => {
+    const first = lastAtOrBefore(offsets, from - 1, (offset) => offset) + 1;
+    const past = lastAtOrBefore(offsets, to - 1, (offset) => offset) + 1;
+    return offsets.slice(first, past).map((offset) => offset - from);
+  };
+  const [exits = [], btf = [], returns = [], loaders = []] = [
+    anchors.exits,
+    anchors.btf,
+    anchors.returns,
+    anchors.loaders,
+  ].map(within);
+  if (exits.length + btf.length + returns.length + loaders.length === 0) return undefined;
+  return { exits, btf, returns, loaders, dropped: 0, droppedReturns: 0 };
 }
 
 export interface AnchorOptions {

@@ -23,6 +23,7 @@ export interface PartialObject extends BtfNames {
   /** Of the BTF, bytes from the start of the source. */
   readonly offset: number;
   readonly btf: Uint8Array;
+  readonly endianness: 'little' | 'big';
   readonly types: number;
 }
 
@@ -68,9 +69,14 @@ export function carveHeaderless(
     if (object !== undefined) {
       rebuilt.push(object);
       covered = object.offset + object.bytes.length;
-    } else partial.push({ offset: blob.offset, btf: blob.bytes, types: blob.btf.count, ...namesOf(blob.btf) });
+    } else partial.push(describePartial(blob));
   }
   return { rebuilt, partial, limited: false };
+}
+
+function describePartial({ offset, bytes, btf }: BtfBlob): PartialObject {
+  const endianness = btf.littleEndian ? 'little' : 'big';
+  return { offset, btf: bytes, endianness, types: btf.count, ...namesOf(btf) };
 }
 
 function isInside(at: number, ranges: readonly ByteRange[]): boolean {

@@ -6,7 +6,7 @@ import type { Reader } from '../bytes/reader.ts';
 import { EXTENT_CEILING } from '../elf/extent.ts';
 import { ehdr64, shdr64 } from '../elf/layouts.ts';
 import { EI, ELFDATA, EM, SHN, SHT } from '../elf/names.ts';
-import { type AnchorList, CROWD_PER_WINDOW, FIRST_ANCHOR } from './anchors.ts';
+import { type AnchorList, type Anchors, CROWD_PER_WINDOW, FIRST_ANCHOR } from './anchors.ts';
 import { FINDER_WASM } from './finder.wasm.ts';
 
 /** Why bytes that carry the magic and EM_BPF are not a carvable object. The finder's verdicts 1.. come first, in its order. */
@@ -51,6 +51,8 @@ export interface Candidates {
   readonly listed: readonly RejectedCandidate[];
   /** Offset at which the source ended, if it did within the range. */
   readonly end?: number;
+  /** Places where code may be that has no header, when they were looked for and there are any. */
+  readonly anchors?: Anchors;
 }
 
 export interface SearchRange {

@@ -1,6 +1,9 @@
 // Examines processes: their own pages in each of them, and the files that they map once for all.
 // Synchronous: it runs the same in a worker thread and inline.
 import { type ByteRange, bytesIn, coalesce, covers, intersect, lastAtOrBefore } from '../bytes/range.ts';
+import type { Reader } from '../bytes/reader.ts';
+import { type Anchors, anchorsWithin, gatherAnchors } from '../carve/anchors.ts';
+import { newRunBudget } from '../carve/runs.ts';
 import type { Candidates, SearchRange } from '../carve/search.ts';
 import { hex } from '../diagnostics.ts';
 import { ehdr64 } from '../elf/layouts.ts';
@@ -11,7 +14,7 @@ import { PAGE } from '../source/pagemap.ts';
 import { OpenProcess, openProcess, type Refusal } from '../source/process.ts';
 import { type Backed, nextPage, openMapped, ProcessMemory } from '../source/process-memory.ts';
 import { libc } from '../sys/libc.ts';
-import type { Examination } from './examination.ts';
+import type { Examination, Subject } from './examination.ts';
 import { SPLIT_FROM, segments } from './segments.ts';
 
 /** The parts of a file that a process maps. */
@@ -35,6 +38,7 @@ export interface SearchedFile {
   readonly ranges: readonly ByteRange[];
   /** Offsets in the file. */
   readonly headers: readonly number[];
+  readonly anchors?: Anchors;
 }
 
 /** A process with so much memory that several threads search it; then it is carved with what they found. */
@@ -64,6 +68,10 @@ export class ProcessExaminer {
     this.examination = examination;
   }
 
+  private get raw(): boolean {
+    return this.examination.options.raw.processes;
+  }
+
   /** The files that a process maps, or why it cannot be examined. */
   survey(pid: number): readonly FileUse[] | Refusal {
     return this.withMemory(pid, (_, memory) => fileUses(memory.mappings));
@@ -79,7 +87,7 @@ export class ProcessExaminer {
       const stored = sys && isSparse(file) ? intersect(storedRanges(file, 0, sys), ranges) : ranges;
       const pieces = segments(stored);
       if (split && bytesIn(pieces) > SPLIT_FROM) return { parts: [], rest: pieces };
-      const parts = pieces.map((piece) => this.examination.search(file, piece));
+      const parts = pieces.map((piece) => this.examination.search(file, piece, this.raw));
       if (file.failure && parts.every((part) => part.seen === 0)) return { unread: true, parts: [], rest: [] };
       this.examination.countRejected(parts, { where: name, base: 0 });
       return { parts, rest: [] };
@@ -139,7 +147,7 @@ export class ProcessExaminer {
       // A page that exists and still cannot be read is passed over; after several of them in a row, more at once.
       let step = 1;
       for (let from = range.from; from < range.to && !this.examination.cancelled() && !memory.gone; ) {
-        const part = this.examination.search(memory, { from, to: range.to });
+        const part = this.examination.search(memory, { from, to: range.to }, this.raw);
         parts.push(part);
         if (part.end === undefined || part.end >= range.to) break;
         step = part.end > nextPage(from) ? 1 : step * 2;
@@ -157,9 +165,11 @@ export class ProcessExaminer {
   ): void {
     const where = `pid:${process.source.pid}`;
     this.examination.countRejected(parts, { where, base: 0 });
-    const inFiles = headersInFiles(memory.mappings, searched);
+    const inFiles = placesInFiles(memory.mappings, searched, ({ headers }) => headers);
     const headers = [...parts.flatMap((part) => part.offsets), ...inFiles.addresses];
     const ascending = [...new Set(headers)].sort((a, b) => a - b);
+    const anchors = gatherAnchors([...parts, ...anchorsInFiles(memory.mappings, searched)]);
+    const budget = newRunBudget();
     let next = 0;
     let room = OBJECT_BYTES + OBJECT_BYTES_PER_BYTE * bytesIn(memory.pages);
     let left = inFiles.left;
@@ -168,11 +178,12 @@ export class ProcessExaminer {
       for (; next < ascending.length && (ascending[next] as number) < span.to; next++) {
         offsets.push((ascending[next] as number) - span.from);
       }
-      if (offsets.length === 0) continue;
-      this.examination.carve(memory.from(span.from), [{ offsets, rejected: {}, listed: [] }], span.to - span.from, {
+      const around = anchors && anchorsWithin(anchors, span);
+      if (offsets.length === 0 && around === undefined) continue;
+      const subject: Subject = {
         where,
         base: span.from,
-        stored: memory.storedIn(span),
+        stored: offsets.length > 0 ? memory.storedIn(span) : 0,
         admits: ({ size }) => {
           room -= size;
           if (room < 0) left++;
@@ -183,8 +194,17 @@ export class ProcessExaminer {
           if (memory.gone || header === undefined) return undefined;
           return { source: process.source, address: hex(span.from + offset), region: regionOf(header.mapping) };
         },
-      });
+      };
+      const size = span.to - span.from;
+      const judged = [{ offsets, rejected: {}, listed: [] }];
+      const known = offsets.length > 0 ? this.examination.carve(memory.from(span.from), judged, size, subject) : [];
+      if (around === undefined) continue;
+      // What only may be code is no reason to make the process read a page.
+      const reader: Reader = { readInto: (target, at) => memory.readInto(target, span.from + at) };
+      const search = { known, raw: this.raw, aligned: true, budget };
+      this.examination.carveOutside(reader, around, size, subject, search);
     }
+    if (anchors) this.examination.reportDropped(anchors, where);
     this.examination.tally.candidates += inFiles.left;
     if (left > 0) this.reportLeft(left, where);
   }
@@ -221,39 +241,56 @@ function fileRange({ start, end, offset }: Mapping): ByteRange | undefined {
   return typeof offset === 'number' ? { from: offset, to: offset + end - start } : undefined;
 }
 
-/** Addresses of headers that one process is searched for: a file full of them can be mapped thousands of times. */
-const HEADERS_IN_FILES = 1 << 18;
+/** Addresses of one kind that one process is searched at: a file full of headers can be mapped thousands of times. */
+const PLACES_IN_FILES = 1 << 18;
 /** Bytes of objects read from one process: these at least, and more as it has more memory. Mappings alone cost it nothing. */
 const OBJECT_BYTES = 2 ** 30;
 const OBJECT_BYTES_PER_BYTE = 4;
 
-/** Addresses at which the headers that were found in files lie in this process, and how many more there are. */
-function headersInFiles(
+/** Addresses at which what was found in files lies in this process, and how many more there are. */
+function placesInFiles(
   mappings: readonly Backed[],
   searched: readonly SearchedFile[],
+  pick: (file: SearchedFile) => readonly number[],
 ): { readonly addresses: readonly number[]; readonly left: number } {
-  const byKey = new Map(
-    searched
-      .filter(({ headers }) => headers.length > 0)
-      .map(({ key, headers }) => [key, [...headers].sort((a, b) => a - b)]),
-  );
+  const byKey = new Map<string, readonly number[]>();
+  for (const file of searched) {
+    const offsets = pick(file);
+    if (offsets.length > 0)
+      byKey.set(
+        file.key,
+        [...offsets].sort((a, b) => a - b),
+      );
+  }
+  if (byKey.size === 0) return { addresses: [], left: 0 };
   const mapped = mappings.flatMap(({ mapping, backing }) => {
-    const headers = backing.kind === 'file' ? byKey.get(backing.file.key) : undefined;
+    const offsets = backing.kind === 'file' ? byKey.get(backing.file.key) : undefined;
     const range = fileRange(mapping);
-    if (headers === undefined || range === undefined) return [];
-    const first = lastAtOrBefore(headers, range.from - 1, (offset) => offset) + 1;
-    const past = lastAtOrBefore(headers, range.to - 1, (offset) => offset) + 1;
-    return [{ headers, first, past, base: mapping.start - range.from }];
+    if (offsets === undefined || range === undefined) return [];
+    const first = lastAtOrBefore(offsets, range.from - 1, (offset) => offset) + 1;
+    const past = lastAtOrBefore(offsets, range.to - 1, (offset) => offset) + 1;
+    return [{ offsets, first, past, base: mapping.start - range.from }];
   });
   const addresses: number[] = [];
   let left = 0;
-  // Those with few headers come first: what the limit leaves out is a flood, not an object beside one.
-  for (const { headers, first, past, base } of mapped.sort((a, b) => a.past - a.first - (b.past - b.first))) {
-    const taken = Math.min(past, first + HEADERS_IN_FILES - addresses.length);
-    for (let index = first; index < taken; index++) addresses.push(base + (headers[index] as number));
+  // Those with few come first: what the limit leaves out is a flood, not an object beside one.
+  for (const { offsets, first, past, base } of mapped.sort((a, b) => a.past - a.first - (b.past - b.first))) {
+    const taken = Math.min(past, first + PLACES_IN_FILES - addresses.length);
+    for (let index = first; index < taken; index++) addresses.push(base + (offsets[index] as number));
     left += past - taken;
   }
   return { addresses, left };
+}
+
+function anchorsInFiles(mappings: readonly Backed[], searched: readonly SearchedFile[]): { anchors: Anchors }[] {
+  if (searched.every(({ anchors }) => anchors === undefined)) return [];
+  const kinds = (['exits', 'btf', 'returns', 'loaders'] as const).map((kind) => {
+    const { addresses, left } = placesInFiles(mappings, searched, ({ anchors }) => anchors?.[kind] ?? []);
+    return { kind, addresses, left };
+  });
+  const [exits = [], btf = [], returns = [], loaders = []] = kinds.map(({ addresses }) => addresses);
+  const dropped = kinds.reduce((sum, { left }) => sum + left, 0);
+  return [{ anchors: { exits, btf, returns, loaders, dropped, droppedReturns: 0 } }];
 }
 
 /** Bytes before a page in which a header may begin that ends in the page. */

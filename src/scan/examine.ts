@@ -1,5 +1,6 @@
 // Examines files: what to read of them, and in which pieces.
 // Synchronous: it runs the same in a worker thread and inline.
+import { gatherAnchors } from '../carve/anchors.ts';
 import type { Candidates, SearchRange } from '../carve/search.ts';
 import type { Diagnostic } from '../diagnostics.ts';
 import { readCoreFile } from '../elf/core.ts';
@@ -9,7 +10,7 @@ import { OpenFile } from '../source/file.ts';
 import { isSparse, storedRanges } from '../source/holes.ts';
 import { type FilePath, nameOf, placeOf } from '../source/path.ts';
 import { libc, whyNoLibc } from '../sys/libc.ts';
-import type { Examination } from './examination.ts';
+import type { Examination, Subject } from './examination.ts';
 import { carveCore } from './examine-core.ts';
 import { SEGMENT, SPLIT_FROM, segments } from './segments.ts';
 import { withinOf } from './within.ts';
@@ -46,6 +47,10 @@ export class FileExaminer {
     this.examination = examination;
   }
 
+  private get raw(): boolean {
+    return this.examination.options.raw.files;
+  }
+
   /** Examines a file, or only its beginning when the rest is better split: then says how. */
   examineFile(task: FileTask): LargeFile | undefined {
     const file = this.open(task);
@@ -55,7 +60,7 @@ export class FileExaminer {
     }
     try {
       if (this.isTooLarge(file)) return undefined;
-      const head = this.examination.finder.search(file, { from: 0, to: SEGMENT });
+      const head = this.examination.look(file, { from: 0, to: SEGMENT }, this.raw);
       this.examination.tally.sources++;
       if (head.end !== undefined) this.finish(file, [head], head.end);
       else return this.examineRest(task, file, head);
@@ -171,7 +176,7 @@ export class FileExaminer {
     const parts: Candidates[] = [];
     for (const range of ranges) {
       if (this.examination.cancelled()) break;
-      const part = this.examination.search(file, range);
+      const part = this.examination.search(file, range, this.raw);
       // Where nothing is says nothing of where the end is.
       if (part.end !== range.from) parts.push(part);
       if (part.end !== undefined && part.end < range.to) break;
@@ -191,7 +196,7 @@ export class FileExaminer {
         message: `ended at ${size} of ${expected} bytes: it shrank while it was read`,
       });
     }
-    if (parts.some((part) => part.seen > 0)) this.carve(file, parts, size);
+    if (parts.some((part) => part.seen > 0 || part.anchors)) this.carve(file, parts, size);
     else if (size >= CORE_FROM) this.carveSeams(file, parts, size);
     if (file.failure) this.examination.reportFailure(file.failure);
   }
@@ -206,17 +211,20 @@ export class FileExaminer {
     const source = { kind: 'file', ...file.name, size } as const;
     const core = readCoreFile(file, size);
     const outside = core && carveCore(this.examination, file, core, parts, source);
-    const rest = outside ? [{ offsets: outside, rejected: {}, listed: [] }] : parts;
+    const rest = outside ? [{ ...outside, rejected: {}, listed: [] }] : parts;
     // Read for the first object only: most files that are looked at have none.
     let host: HostElf | undefined | 'unread' = 'unread';
-    this.examination.carve(file, rest, size, {
+    const subject: Subject = {
       where: file.name.path,
       base: 0,
-      place: (object) => {
+      place: (extent) => {
         host = host === 'unread' ? readHostElf(file) : host;
-        return { source, offset: object.offset, ...withinOf(host, object, size) };
+        return { source, offset: extent.offset, ...withinOf(host, extent, size) };
       },
-    });
+    };
+    const known = this.examination.carve(file, rest, size, subject);
+    const anchors = gatherAnchors(rest);
+    if (anchors) this.examination.carveOutside(file, anchors, size, subject, { known, raw: this.raw, aligned: false });
   }
 }
 

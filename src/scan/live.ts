@@ -188,6 +188,8 @@ class OriginSearch {
     if (targets.length === 0 && (where.pids ?? []).length === 0) return;
     const events = scan(targets, {
       ...where,
+      // Instructions are looked for by tag, which proves more.
+      raw: false,
       content: onCarved !== undefined,
       ...(btf !== undefined && { btf }),
       ...(kernel !== undefined && { kernel }),

@@ -1,6 +1,7 @@
 // Brings processes through a scan: which files they map, those searched once for all, then each process with what was found.
 // Runs nothing itself; it orders tasks and folds what many processes have in common into one diagnostic.
 import { type ByteRange, coalesce, subtract } from '../bytes/range.ts';
+import { gatherAnchors } from '../carve/anchors.ts';
 import type { Candidates } from '../carve/search.ts';
 import type { Diagnostic } from '../diagnostics.ts';
 import { errnoDiagnostic } from '../source/errno.ts';
@@ -110,14 +111,16 @@ export class Processes {
       state.requested = coalesce([...state.requested, ...missing]);
       state.searches.push(this.searchFile(file, missing));
     }
-    let headers = await Promise.all(state.searches);
+    let searches = await Promise.all(state.searches);
     // The process by which the file was to be opened may have ended: this one still maps it.
-    if (headers.includes(undefined)) headers = [await this.searchFile(file, ranges)];
-    if (headers.includes(undefined)) return undefined;
-    return { key: file.key, ranges, headers: headers.flatMap((some) => some ?? []) };
+    if (searches.includes(undefined)) searches = [await this.searchFile(file, ranges)];
+    if (searches.includes(undefined)) return undefined;
+    const parts = searches.flatMap((some) => some ?? []);
+    const anchors = gatherAnchors(parts);
+    return { key: file.key, ranges, headers: parts.flatMap(({ offsets }) => offsets), ...(anchors && { anchors }) };
   }
 
-  private async searchFile(file: MappedFile, ranges: readonly ByteRange[]): Promise<number[] | undefined> {
+  private async searchFile(file: MappedFile, ranges: readonly ByteRange[]): Promise<Candidates[] | undefined> {
     const { mapped } = await this.host.perform({ kind: 'mapped-file', file, ranges, split: true }, this.alone);
     if (mapped === undefined || mapped.unread) return undefined;
     const rest = await Promise.all(
@@ -126,7 +129,7 @@ export class Processes {
       ),
     );
     if (rest.some((answer) => answer.mapped === undefined || answer.mapped.unread)) return undefined;
-    return offsetsOf([mapped, ...rest.map((answer) => answer.mapped)].flatMap((search) => search?.parts ?? []));
+    return [mapped, ...rest.map((answer) => answer.mapped)].flatMap((search) => search?.parts ?? []);
   }
 
   private refuse(pid: number, refusal: Refusal, named: boolean): void {
@@ -174,15 +177,11 @@ export class Processes {
 
 interface FileState {
   requested: ByteRange[];
-  readonly searches: Promise<number[] | undefined>[];
+  readonly searches: Promise<readonly Candidates[] | undefined>[];
 }
 
 const THIS_SCAN: Refusal = { reason: 'failed', code: 'self', message: 'is this scan itself, which is left out' };
 const NOTHING: ProcessAnswer = { skipped: [] };
-
-function offsetsOf(parts: readonly Candidates[]): number[] {
-  return parts.flatMap((part) => part.offsets);
-}
 
 function plural(count: number, one: string, many = `${one}s`): string {
   return `${count} ${count === 1 ? one : many}`;

@@ -7,7 +7,7 @@ import type { Diagnostic } from '../diagnostics.ts';
 import type { FilePath } from '../source/path.ts';
 import { walk } from '../source/walk.ts';
 import { batches } from './batches.ts';
-import type { Host, ObjectEvent, ScanEvent, ScanSummary, StartEvent } from './events.ts';
+import type { Host, ScanEvent, ScanSummary, StartEvent } from './events.ts';
 import type { LargeFile } from './examine.ts';
 import type { Executor } from './executor.ts';
 import { LiveMarks, type LiveSource } from './live-marks.ts';
@@ -47,6 +47,8 @@ export interface ScanOptions {
   readonly avoid?: readonly string[];
   /** Give the bytes of every distinct object with its first event. */
   readonly content?: boolean;
+  /** Look for instruction arrays, classic filters and BTF outside objects too. Default: in process memory only. */
+  readonly raw?: boolean;
   /** Ends the scan early; the summary then says so. */
   readonly signal?: AbortSignal;
 }
@@ -122,6 +124,7 @@ class Run {
       ...((options.tags ?? true) && { kernel }),
       follow: options.follow ?? false,
       content: options.content ?? false,
+      raw: { files: options.raw ?? false, processes: options.raw ?? true },
       ...(options.maxSize !== undefined && { maxSize: options.maxSize }),
     };
     this.executor = newExecutor(this.width, examine, (finding) => this.receive(finding));
@@ -252,14 +255,13 @@ class Run {
       this.events.push({ event: 'diagnostic', diagnostic: finding.diagnostic });
       return;
     }
-    const { content } = finding;
+    const { content, elf } = finding;
     const object = this.marks?.mark(finding.object) ?? finding.object;
     const known = this.hashes.has(object.sha256);
     this.hashes.add(object.sha256);
     this.objects++;
     if (content && known) this.executor.taken(content.length);
-    const event: ObjectEvent = content && !known ? { event: 'object', object, content } : { event: 'object', object };
-    this.events.push(event);
+    this.events.push({ event: 'object', object, ...(content && !known && { content, ...(elf && { elf }) }) });
   }
 
   private receiveUnreachable(diagnostic: Diagnostic): void {

@@ -57,7 +57,7 @@ export interface Answer {
 
 /** Findings as they cross from a worker, or reach the scan inline. */
 export type Finding =
-  | { readonly object: CarvedObject; readonly content?: Uint8Array }
+  | { readonly object: CarvedObject; readonly content?: Uint8Array; readonly elf?: Uint8Array }
   | { readonly diagnostic: Diagnostic };
 
 /** Told of every file of a batch as it goes, so that a crash costs one file. */
@@ -82,10 +82,10 @@ export function newExaminers(
   const delivered = new Set<string>();
   const findings: Findings = {
     diagnostic: (diagnostic) => deliver({ diagnostic }),
-    object: (object, content) => {
+    object: (object, content, elf) => {
       const wanted = options.content && !delivered.has(object.sha256);
       if (wanted) delivered.add(object.sha256);
-      deliver(wanted ? { object, content } : { object });
+      deliver(wanted ? { object, content, ...(elf && { elf: elf() }) } : { object });
     },
   };
   const examination = new Examination(options, findings, cancelled);

@@ -28,7 +28,7 @@ describe.each([1, 2])('with %d jobs', (jobs) => {
     const sizes: number[] = [];
     const executor = newExecutor(
       jobs,
-      { follow: false, content: true, kernel: { btf: 'none' } },
+      { follow: false, content: true, raw: { files: false, processes: true }, kernel: { btf: 'none' } },
       (finding: Finding) => {
         if ('object' in finding && finding.content) sizes.push(finding.content.length);
       },
@@ -53,7 +53,11 @@ describe.each([1, 2])('with %d jobs', (jobs) => {
   });
 
   test('whoever waits is let go when the scan is ended', async () => {
-    const executor = newExecutor(jobs, { follow: false, content: true, kernel: { btf: 'none' } }, () => {});
+    const executor = newExecutor(
+      jobs,
+      { follow: false, content: true, raw: { files: false, processes: true }, kernel: { btf: 'none' } },
+      () => {},
+    );
     const paths = Array.from({ length: FILES }, (_, index) => tree.at(`f${index}`));
     const work = executor.run({ kind: 'files', batch: { paths, named: false, shortReads: false } }, false);
     await sleep(200);

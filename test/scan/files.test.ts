@@ -44,7 +44,13 @@ beforeEach(() => {
     object: (found: CarvedObject) => void objects.push(found),
     diagnostic: (diagnostic: Diagnostic) => void diagnostics.push(diagnostic),
   };
-  const options = { follow: false, content: false, split: true, kernel: { btf: 'none' } } as const;
+  const options = {
+    follow: false,
+    content: false,
+    raw: { files: false, processes: true },
+    split: true,
+    kernel: { btf: 'none' },
+  } as const;
   examination = new Examination(options, findings, () => false);
   files = new FileExaminer(examination);
 });

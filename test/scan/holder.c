@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -161,6 +162,9 @@ int main(int argc, char **argv)
 		int child = fork();
 		if (child == 0)
 			_exit(0);
+		siginfo_t ended;
+		if (waitid(P_PID, child, &ended, WEXITED | WNOWAIT))
+			exit(2);
 		printf("%d ", child);
 		wait_here(NULL);
 	}
