@@ -1,23 +1,21 @@
 // Light skeletons: programs and maps that a small loader program creates, carried as one blob beside it and no ELF around them.
-// Finds them, works out where the blob lies, and reads its records; numbers stay numbers, and nothing is hashed here.
+// Finds them and reads the records in the blob; numbers stay numbers, and nothing is hashed here.
 import { cstring } from '../bytes/cstring.ts';
-import { layout, type Row, u32, u64, viewOf } from '../bytes/layout.ts';
-import { type Reader, readAt } from '../bytes/reader.ts';
-import type { Diagnostic } from '../diagnostics.ts';
-import { hex } from '../diagnostics.ts';
-import { Closure } from '../insn/closure.ts';
-import { InstructionSlots, SLOT_SIZE } from '../insn/slots.ts';
-import { newRunBudget, type Run, type RunBudget, RunFinder } from './runs.ts';
-import { type Blob, locateBlob, readBlobString } from './skeleton-blob.ts';
+import { type Field, layout, type Row, u32, u64, viewOf } from '../bytes/layout.ts';
+import type { Reader } from '../bytes/reader.ts';
+import { attempt, type Diagnostic, FormatError, hex } from '../diagnostics.ts';
+import { SLOT_SIZE } from '../insn/slots.ts';
+import { newRunBudget, type RunBudget } from './runs.ts';
+import { type Blob, BlobFinder, readBlobString } from './skeleton-blob.ts';
+import { type FoundLoader, LoaderFinder } from './skeleton-finder.ts';
 import {
   BPF_COMMAND,
-  isSkeletonPrologue,
-  PROLOGUE_SLOTS,
   readSkeletonScript,
   type SkeletonCommand,
   type SkeletonFilling,
   type SkeletonScript,
 } from './skeleton-loader.ts';
+import { newSkeletonWork, type SkeletonWork } from './skeleton-work.ts';
 
 /** What the loader looks up in the running kernel and writes into an instruction. */
 export interface LightReference {
@@ -75,22 +73,21 @@ export interface LightSkeleton {
   readonly endianness: 'little' | 'big';
   /** The blob: bytes from the start of the source, and as many as anything in it needs. Absent when it was not found. */
   readonly data?: { readonly offset: number; readonly size: number };
+  /** In the order in which they are loaded; none without `data`, as with `maps`. */
   readonly programs: readonly LightProgram[];
   readonly maps: readonly LightMap[];
   /** Raw BTF, whole. */
   readonly btf?: { readonly offset: number; readonly bytes: Uint8Array };
-  /** The loader checks the blob against this SHA-256, as signed skeletons do. */
+  /** The loader goes on only when the SHA-256 of `data` is this one, as in signed skeletons; whether it is, is not asked here. */
   readonly digest?: string;
   readonly diagnostics: readonly Diagnostic[];
 }
 
 export interface SkeletonCarving {
   readonly skeletons: readonly LightSkeleton[];
+  /** Something was left out because it would have cost too much. */
   readonly limited: boolean;
 }
-
-/** Loaders that are examined in one source. */
-const MOST = 4096;
 
 /**
  * The light skeletons whose loaders begin at `prologues`: ascending offsets, at every alignment, at which the first two
@@ -101,46 +98,35 @@ export function carveLightSkeletons(
   prologues: readonly number[],
   budget: RunBudget = newRunBudget(),
 ): SkeletonCarving {
-  const finders = { little: new RunFinder(reader, true, budget), big: new RunFinder(reader, false, budget) };
-  const work = { steps: 1 << 24 };
+  const work = newSkeletonWork();
+  const loaders = new LoaderFinder(reader, budget, work);
+  const blobs = new BlobFinder(reader, work);
   const skeletons: LightSkeleton[] = [];
   for (const prologue of prologues) {
-    const endianness = readPrologue(reader, prologue);
-    const run = endianness && finders[endianness].runAt(prologue);
-    if (run === undefined) continue;
-    for (const loader of loadersIn(run, work)) {
-      if (skeletons.length < MOST) skeletons.push(readSkeleton(reader, loader, work));
-      else budget.limited = true;
-    }
+    for (const loader of loaders.loadersFrom(prologue)) skeletons.push(readSkeleton(loader, blobs, work));
   }
-  return { skeletons, limited: budget.limited || work.steps <= 0 };
+  return { skeletons, limited: budget.limited || work.limited };
 }
 
-/** Its byte order, when a whole prologue stands at `offset`. */
-function readPrologue(reader: Reader, offset: number): LightSkeleton['endianness'] | undefined {
-  const bytes = readAt(reader, offset, PROLOGUE_SLOTS * SLOT_SIZE);
-  if (isSkeletonPrologue(new InstructionSlots(bytes, true), 0)) return 'little';
-  return isSkeletonPrologue(new InstructionSlots(bytes, false), 0) ? 'big' : undefined;
-}
-
-interface FoundLoader {
-  readonly offset: number;
-  readonly slots: InstructionSlots;
-}
-
-/** Steps are taken from `work`. */
-function loadersIn(run: Run, work: { steps: number }): FoundLoader[] {
-  const loaders: FoundLoader[] = [];
-  const closure = new Closure(run.slots, run.kinds);
-  for (let slot = 0; slot < run.slots.count; slot++) {
-    if (!isSkeletonPrologue(run.slots, slot)) continue;
-    const count = closure.lengthFrom(slot, work);
-    if (count === 0) continue;
-    const code = run.slots.bytes.slice(slot * SLOT_SIZE, (slot + count) * SLOT_SIZE);
-    loaders.push({ offset: run.offset + slot * SLOT_SIZE, slots: new InstructionSlots(code, run.slots.little) });
-    slot += count - 1;
-  }
-  return loaders;
+function readSkeleton(loader: FoundLoader, blobs: BlobFinder, work: SkeletonWork): LightSkeleton {
+  const script = readSkeletonScript(loader.slots);
+  const where = `light skeleton at ${hex(loader.offset)}`;
+  const common = {
+    loader: { offset: loader.offset, slots: loader.slots.count, code: loader.slots.bytes },
+    endianness: loader.slots.little ? 'little' : 'big',
+    ...(script.digest !== undefined && { digest: script.digest }),
+  } as const;
+  const blob = blobs.find(loader, script);
+  if (blob !== undefined) return { ...common, ...new SkeletonData(blob, script, where).read() };
+  const message = work.limited
+    ? 'its data, which holds programs and maps, was not looked for: there are too many skeletons, or they are too large'
+    : 'its data, which holds programs and maps, lies nowhere near it';
+  return {
+    ...common,
+    programs: [],
+    maps: [],
+    diagnostics: [{ severity: 'warning', code: 'skeleton-data', where, message }],
+  };
 }
 
 /** union bpf_attr for PROG_LOAD, as far as loaders fill it; an older one is shorter. */
@@ -184,56 +170,38 @@ const mapAttributes = layout({
 const btfAttributes = layout({ btf: u64, btf_log_buf: u64, btf_size: u32 });
 const updateAttributes = layout({ map_fd: u64, key: u64, value: u64, flags: u64 });
 const coreRelo = layout({ insn_off: u32, type_id: u32, access_str_off: u32, kind: u32 });
-const { prog_name_low } = progAttributes.offsets;
 const NAME_SIZE = 16;
-type Attributes = Row<typeof progAttributes.fields>;
+const BPF_MAP_TYPE_ARRAY = 2;
 
-function readSkeleton(reader: Reader, loader: FoundLoader, work: { steps: number }): LightSkeleton {
-  const script = readSkeletonScript(loader.slots);
-  const common = {
-    loader: { offset: loader.offset, slots: loader.slots.count, code: loader.slots.bytes },
-    endianness: loader.slots.little ? 'little' : 'big',
-    ...(script.digest !== undefined && { digest: script.digest }),
-  } as const;
-  const blob = locateBlob(reader, loader, script, work);
-  if (blob === undefined) {
-    const message = 'its data, which holds programs and maps, lies nowhere near it';
-    const diagnostic: Diagnostic = {
-      severity: 'warning',
-      code: 'skeleton-data',
-      where: `light skeleton at ${hex(loader.offset)}`,
-      message,
-    };
-    return { ...common, programs: [], maps: [], diagnostics: [diagnostic] };
-  }
-  return { ...common, ...new SkeletonData(blob, script).read() };
-}
-
+/** Reads the records of one blob, which was found to hold the programs and maps of `script`. */
 class SkeletonData {
   readonly #blob: Blob;
-  readonly #view: DataView;
   readonly #script: SkeletonScript;
-  #reach: number;
+  readonly #where: string;
+  readonly #diagnostics: Diagnostic[] = [];
+  /** Bytes in the pieces so far. */
+  #copied = 0;
 
-  constructor(blob: Blob, script: SkeletonScript) {
+  constructor(blob: Blob, script: SkeletonScript, where: string) {
     this.#blob = blob;
-    this.#view = viewOf(blob.bytes);
     this.#script = script;
-    this.#reach = script.reach;
+    this.#where = where;
   }
 
   read(): Omit<LightSkeleton, 'loader' | 'endianness' | 'digest'> {
-    const programs = this.#all(BPF_COMMAND.PROG_LOAD).map((command) => this.#program(command));
-    const btf = this.#all(BPF_COMMAND.BTF_LOAD)
-      .map((command) => this.#btf(command))
-      .at(0);
-    const maps = this.#maps();
+    const diagnostics = this.#diagnostics;
+    const programs = attempt(diagnostics, this.#where, () =>
+      this.#all(BPF_COMMAND.PROG_LOAD).map((command) => this.#program(command)),
+    );
+    const maps = attempt(diagnostics, this.#where, () => this.#maps());
+    const [load] = this.#all(BPF_COMMAND.BTF_LOAD);
+    const btf = load && attempt(diagnostics, this.#where, () => this.#btf(load));
     return {
-      data: { offset: this.#blob.offset, size: this.#reach },
-      programs,
-      maps,
+      data: { offset: this.#blob.offset, size: this.#script.size },
+      programs: programs ?? [],
+      maps: maps ?? [],
       ...(btf && { btf }),
-      diagnostics: [],
+      diagnostics,
     };
   }
 
@@ -242,18 +210,17 @@ class SkeletonData {
   }
 
   #program(command: SkeletonCommand): LightProgram {
-    const attributes = this.#attributes(command);
+    const attributes = this.#row(progAttributes, command);
     const start = this.#pointer(command, progAttributes.offsets.insns) ?? 0;
-    const code = this.#piece(start, attributes.insn_cnt * SLOT_SIZE);
     return {
-      name: this.#name(command.attributes + prog_name_low),
+      name: this.#name(command.attributes + progAttributes.offsets.prog_name_low),
       type: attributes.prog_type,
       attachType: attributes.expected_attach_type,
       flags: attributes.prog_flags,
       license: this.#string(this.#pointer(command, progAttributes.offsets.license)),
       ...(command.attachTo !== undefined && { attachTo: this.#string(command.attachTo) }),
       offset: this.#blob.offset + start,
-      code,
+      code: this.#piece(start, attributes.insn_cnt * SLOT_SIZE, 'the instructions of a program'),
       coreRelocations: this.#coreRelocations(command, attributes),
       references: command.fillings.map(({ at, kind, name }) => ({
         slot: (at - start) / SLOT_SIZE,
@@ -263,18 +230,11 @@ class SkeletonData {
     };
   }
 
-  /** What an older loader leaves out reads as zero, as the kernel has it. */
-  #attributes({ attributes, size }: SkeletonCommand): Attributes {
-    const padded = new Uint8Array(progAttributes.size);
-    padded.set(this.#blob.bytes.subarray(attributes, attributes + Math.min(size, padded.length)));
-    return progAttributes.read(viewOf(padded), 0, this.#blob.little);
-  }
-
-  #coreRelocations(command: SkeletonCommand, attributes: Attributes): LightCoreRecord[] {
+  #coreRelocations(command: SkeletonCommand, attributes: Row<typeof progAttributes.fields>): LightCoreRecord[] {
     const start = this.#pointer(command, progAttributes.offsets.core_relos);
     const { core_relo_cnt: count, core_relo_rec_size: size } = attributes;
     if (start === undefined || size < coreRelo.size) return [];
-    const records = this.#piece(start, count * size);
+    const records = this.#piece(start, count * size, 'CO-RE relocations');
     const view = viewOf(records);
     return Array.from({ length: Math.floor(records.length / size) }, (_, index) => {
       const row = coreRelo.read(view, index * size, this.#blob.little);
@@ -282,29 +242,28 @@ class SkeletonData {
     });
   }
 
+  /** libbpf fills and freezes each map right after it has made it (bpf_object__create_maps). */
   #maps(): LightMap[] {
-    const maps: { map: LightMap; index: number }[] = [];
-    const contents: Uint8Array[] = [];
-    const frozen = new Set<number>();
+    const maps: LightMap[] = [];
     for (const command of this.#script.commands) {
-      if (command.command === BPF_COMMAND.MAP_CREATE && !command.inner) {
-        maps.push({ map: this.#map(command), index: maps.length });
-      } else if (command.command === BPF_COMMAND.MAP_UPDATE_ELEM) {
-        const last = maps.at(-1);
+      const last = maps.at(-1);
+      if (command.command === BPF_COMMAND.MAP_CREATE) {
+        if (!command.inner) maps.push(this.#map(command));
+      } else if (last === undefined) continue;
+      else if (command.command === BPF_COMMAND.MAP_FREEZE) maps[maps.length - 1] = { ...last, frozen: true };
+      else if (command.command === BPF_COMMAND.MAP_UPDATE_ELEM && last.type === BPF_MAP_TYPE_ARRAY) {
         const value = this.#pointer(command, updateAttributes.offsets.value);
-        if (last !== undefined && value !== undefined) contents[last.index] = this.#piece(value, last.map.valueSize);
-      } else if (command.command === BPF_COMMAND.MAP_FREEZE && maps.length > 0) frozen.add(maps.length - 1);
+        if (value === undefined) continue;
+        maps[maps.length - 1] = { ...last, content: this.#piece(value, last.valueSize, 'the content of a map') };
+      }
     }
-    return maps.map(({ map, index }) => {
-      const content = contents[index];
-      return { ...map, frozen: frozen.has(index), ...(content && { content }) };
-    });
+    return maps;
   }
 
-  #map({ attributes }: SkeletonCommand): LightMap {
-    const row = mapAttributes.read(this.#view, attributes, this.#blob.little);
+  #map(command: SkeletonCommand): LightMap {
+    const row = this.#row(mapAttributes, command);
     return {
-      name: this.#name(attributes + mapAttributes.size),
+      name: this.#name(command.attributes + mapAttributes.size),
       type: row.map_type,
       keySize: row.key_size,
       valueSize: row.value_size,
@@ -314,28 +273,46 @@ class SkeletonData {
     };
   }
 
-  #btf(command: SkeletonCommand): { offset: number; bytes: Uint8Array } | undefined {
+  #btf(command: SkeletonCommand): LightSkeleton['btf'] {
     const start = this.#pointer(command, btfAttributes.offsets.btf);
-    const { btf_size } = btfAttributes.read(this.#view, command.attributes, this.#blob.little);
-    return start === undefined ? undefined : { offset: this.#blob.offset + start, bytes: this.#piece(start, btf_size) };
+    const { btf_size } = this.#row(btfAttributes, command);
+    if (start === undefined) return undefined;
+    return { offset: this.#blob.offset + start, bytes: this.#piece(start, btf_size, 'BTF') };
+  }
+
+  /** What an older loader leaves out reads as zero, as the kernel has it. */
+  #row<T>(attributesLayout: Field<T>, { attributes, size }: SkeletonCommand): T {
+    const padded = new Uint8Array(attributesLayout.size);
+    padded.set(this.#blob.bytes.subarray(attributes, attributes + Math.min(size, padded.length)));
+    return attributesLayout.read(viewOf(padded), 0, this.#blob.little);
   }
 
   #pointer({ attributes }: SkeletonCommand, field: number): number | undefined {
     return this.#script.pointers.get(attributes + field);
   }
 
-  /** A copy, as far as it is there. */
-  #piece(start: number, size: number): Uint8Array {
-    const end = Math.min(start + size, this.#blob.bytes.length);
-    this.#reach = Math.max(this.#reach, end);
-    return this.#blob.bytes.slice(start, end);
+  /**
+   * A copy. No two pieces share bytes, so that all of them together are no longer than the blob (add_data of libbpf's gen_loader).
+   * @throws FormatError
+   */
+  #piece(start: number, size: number, what: string): Uint8Array {
+    const { size: whole } = this.#script;
+    if (start + size > whole) {
+      throw new FormatError('skeleton-data', start, `${what}: ends at ${hex(start + size)}, the data at ${hex(whole)}`);
+    }
+    this.#copied += size;
+    if (this.#copied > whole) {
+      throw new FormatError(
+        'skeleton-data',
+        start,
+        `${what}: with it, pieces of ${this.#copied} bytes lie in ${whole}`,
+      );
+    }
+    return this.#blob.bytes.slice(start, start + size);
   }
 
   #string(at: number | undefined): string {
-    if (at === undefined) return '';
-    const text = readBlobString(this.#blob.bytes, at);
-    this.#reach = Math.max(this.#reach, at + text.length + 1);
-    return text;
+    return at === undefined ? '' : readBlobString(this.#blob.bytes, at);
   }
 
   #name(at: number): string {

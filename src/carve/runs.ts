@@ -100,7 +100,8 @@ function growBackward(view: DataView, at: number, little: boolean): number {
   return from;
 }
 
-function growForward(view: DataView, at: number, little: boolean): number {
+/** The end of what is valid from `at` on, where a whole instruction begins. */
+export function growForward(view: DataView, at: number, little: boolean): number {
   let to = at;
   while (to + SLOT_SIZE <= view.byteLength) {
     const kind = judgeSlot(view, to, little);

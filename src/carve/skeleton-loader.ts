@@ -31,8 +31,8 @@ export interface SkeletonScript {
   readonly commands: readonly SkeletonCommand[];
   /** Where in the blob the loader writes a pointer, and to where. */
   readonly pointers: ReadonlyMap<number, number>;
-  /** One past the highest byte that anything above refers to by itself. */
-  readonly reach: number;
+  /** Bytes of the blob: the attributes of a command come behind all that they point to, and pieces are padded to 8 bytes (add_data). */
+  readonly size: number;
   /** The loader compares the hash of the blob with this one, 64 hexadecimal digits, and stops when it differs: it was signed. */
   readonly digest?: string;
 }
@@ -86,6 +86,7 @@ class ScriptReader {
   /** The instruction that is being filled in. */
   #filling: number | undefined;
   #attachTo: number | undefined;
+  /** One past the highest byte that is referred to. */
   #reach = 0;
 
   constructor(slots: InstructionSlots) {
@@ -99,7 +100,7 @@ class ScriptReader {
     return {
       commands: this.#commands,
       pointers: this.#pointers,
-      reach: this.#reach,
+      size: 8 * Math.ceil(this.#reach / 8),
       ...(digest !== undefined && { digest }),
     };
   }
@@ -160,6 +161,10 @@ class ScriptReader {
 
   #call(slot: number): void {
     const helper = this.#slots.imm(slot);
+    const piece = this.#blob(1);
+    const size = this.#number(2);
+    // Strings that are printed or looked up come with their length; with a log level, one that is printed may be the last.
+    if (piece !== undefined && size !== undefined && size > 0) this.#reach = Math.max(this.#reach, piece + size);
     if (helper === HELPER.SYS_BPF) this.#command(slot);
     else if (helper === HELPER.BTF_FIND_BY_NAME_KIND || helper === HELPER.KALLSYMS_LOOKUP_NAME) this.#lookUp(helper);
     for (let register = 0; register <= 5; register++) this.#registers[register] = undefined;

@@ -62,8 +62,7 @@ describe('hosts built from real objects', () => {
 
 function isWhole(found: LightSkeleton, host: { data: Uint8Array; loader: Uint8Array; bytes: Uint8Array }): boolean {
   const { offset, size } = found.data ?? { offset: -1, size: 0 };
-  // The blob ends with what is used last; bpftool pads it to eight bytes.
-  const isBlob = Buffer.from(host.bytes).indexOf(host.data) === offset && host.data.length - size < 8;
+  const isBlob = Buffer.from(host.bytes).indexOf(host.data) === offset && size === host.data.length;
   return isBlob && Buffer.from(host.loader).equals(found.loader.code);
 }
 
