@@ -35,7 +35,7 @@ export async function startProgress(wanted: boolean): Promise<Progress> {
       const { sources, bytes, objects } = event;
       const rate = bytes / Math.max(1, Date.now() - began) / 1e6;
       spinner.say(
-        `${count(sources, 'file')}, ${(bytes / 1e9).toFixed(2)} GB at ${rate.toFixed(2)} GB/s, ${count(objects, 'object')} found`,
+        `${count(sources, 'file')}, ${(bytes / 1e9).toFixed(2)} GB at ${rate.toFixed(2)} GB/s, ${objects.toLocaleString('en-US')} found`,
       );
     },
     stop: () => spinner.stop(),

@@ -69,6 +69,8 @@ describe('a target', () => {
     [['-j', 'scan', OBJECT]],
     [['-j', '--strict', 'scan', OBJECT]],
     [['-f', 'json', 'scan', OBJECT]],
+    [['-j', '--raw', 'scan', OBJECT]],
+    [['-j', '--no-raw', OBJECT]],
     [['--jobs', '1', '-j', 'scan', OBJECT]],
     [['--jobs=1', '--no-progress', 'scan', OBJECT, '--format=json']],
   ])('may stand anywhere among the options: %j', async (args) => {

@@ -37,6 +37,10 @@ function options(yargs: Argv) {
       describe: 'The memory of this process; repeatable',
     })
     .option('all-pids', { type: 'boolean', default: false, describe: 'The memory of every process that may be read' })
+    .option('raw', {
+      type: 'boolean',
+      describe: 'Look for code outside objects: instructions, filters, BTF (default: in memory only)',
+    })
     .option('dump', {
       type: 'string',
       describe: 'Write every object into this new evidence directory',
@@ -125,6 +129,7 @@ function scanOptions(args: Arguments, evidence: Evidence | undefined): ScanOptio
     oneFileSystem: args.oneFileSystem,
     allPids: args.allPids,
     follow: args.follow,
+    ...(args.raw !== undefined && { raw: args.raw }),
     ...(evidence && { content: true, avoid: [evidence.path] }),
   };
 }
@@ -197,7 +202,7 @@ class Watch {
 
   private note(event: ScanEvent): void {
     if (this.evidence && event.event !== 'progress') {
-      if (event.event === 'object') this.evidence.add(event.object, event.content);
+      if (event.event === 'object') this.evidence.add(event.object, event.content, event.elf);
       this.kept.push(event.event === 'object' ? { event: 'object', object: event.object } : event);
     }
     switch (event.event) {
