@@ -71,8 +71,10 @@ function renderArray({ programs }: CarvedInstructions, indent: number, style: St
 function renderBtf({ functions, variables }: CarvedBtf, indent: number, style: Style, colors: Palette): string {
   const lists: NameList[] = [];
   if (functions.length > 0) lists.push([functions.length === 1 ? 'function' : 'functions', functions.map(escapeName)]);
-  for (const [section, names] of Object.entries(variables)) {
-    lists.push(section === '.maps' ? mapList(names) : [`in ${escapeName(section)}`, names.map(escapeName)]);
+  const { '.maps': maps = [], ...data } = variables;
+  if (maps.length > 0) lists.push(mapList(maps));
+  for (const [section, names] of Object.entries(data)) {
+    lists.push([`in ${escapeName(section)}`, names.map(escapeName)]);
   }
   if (lists.length === 0) return renderRemark('no functions or variables', indent, style, colors);
   return renderLists(lists, indent, style, colors);

@@ -202,6 +202,14 @@ describe('BTF without its object', () => {
     expect((await below(found, { width: 60, verbose: 1 })).at(-1)).toMatch(/ function_199$/);
   });
 
+  test('names its maps before its other variables', async () => {
+    const variables = { '.bss': ['dropped'], '.maps': ['calls'] };
+    expect(await below(btf('/x', 0, { functions: [], variables }))).toEqual([
+      '      1 map      calls',
+      '      1 in .bss  dropped',
+    ]);
+  });
+
   test('may name nothing', async () => {
     expect(await below(btf('/x', 0, { functions: [], variables: {} }))).toEqual(['      no functions or variables']);
   });
