@@ -151,6 +151,8 @@ export class Annotator {
       case 'subprogram': {
         // The compiler resolves calls inside a section itself.
         const callee = this.#index.containing(home.sectionIndex, home.offset + call.target * SLOT_SIZE);
+        // Loaders append subprograms to the program: in code that was linked already they have no symbols.
+        if (callee === home && call.target > 0) return [`calls instruction ${call.target}`];
         return [callee ? `calls ${this.#named(callee)}` : `calls instruction ${call.target}, which no function covers`];
       }
       case 'kfunc':

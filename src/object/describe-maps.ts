@@ -21,7 +21,8 @@ export interface VariableRecord {
 export type InnerMap = Omit<MapSummary, 'name'>;
 
 export interface MapDetails extends MapSummary {
-  readonly origin: BpfMap['origin'];
+  /** Absent where there is no ELF. */
+  readonly origin?: BpfMap['origin'];
   /** Where the map's variable or its data lies. */
   readonly section?: string;
   /** As C names them: `struct event`. */

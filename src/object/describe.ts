@@ -48,9 +48,9 @@ export type KnownProgram = Omit<ProgramSummary, 'name' | 'section'> & Partial<Pi
 export type ProgramDetails<P extends KnownProgram = ProgramSummary> = P & ProgramFacts;
 
 export interface ProgramFacts extends FunctionUses {
-  /** Bytes from the start of its section. */
-  readonly offset: number;
-  readonly binding: BpfFunction['binding'];
+  /** Bytes from the start of its section. Absent, like the binding, where there is no ELF. */
+  readonly offset?: number;
+  readonly binding?: BpfFunction['binding'];
   readonly attachType?: string;
   readonly sleepable?: true;
   readonly frags?: true;

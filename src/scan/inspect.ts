@@ -1,16 +1,18 @@
-// Everything that can be known of the objects in one file: the scan finds them, here each is described in full.
+// Everything that can be known of the code in one file: the scan finds it, here each record is described in full.
 // Loads nothing into the kernel, whose BTF is only read.
 import { statSync } from 'node:fs';
 import { attempt, type Diagnostic } from '../diagnostics.ts';
 import { type DescribeOptions, describeObject, type ObjectDetails } from '../object/describe.ts';
-import { openObject } from '../object/open.ts';
+import { describeCode } from '../object/describe-code.ts';
+import { type BpfObject, openObject } from '../object/open.ts';
+import { wrapCode } from '../object/wrap.ts';
 import { isErrno } from '../source/errno.ts';
 import { type FilePath, nameOf } from '../source/path.ts';
 import type { CarvedObject, CarvedProgram, ScanReport, StartEvent, SummaryEvent } from './events.ts';
 import { scan } from './scan.ts';
 import { TargetKernel } from './target-kernel.ts';
 
-/** The record of a scan, with everything that the object says. */
+/** The record of a scan, with everything that its bytes say. What only an ELF has, its tables first of all, is empty or absent for others. */
 export type InspectedObject = WithDetails<CarvedObject>;
 type WithDetails<T> = T extends CarvedObject ? Omit<T, keyof ObjectDetails> & ObjectDetails<CarvedProgram> : never;
 
@@ -21,8 +23,10 @@ export interface InspectReport extends Omit<ScanReport, 'objects'> {
 }
 
 export interface InspectOptions extends Omit<DescribeOptions, 'kernel'> {
-  /** Only the object that begins at this byte of the file, or at this address of the process in a core file. */
+  /** Only what begins at this byte of the file, or at this address of the process in a core file. */
   readonly at?: number;
+  /** Look for instruction arrays, classic filters and BTF outside objects too. Default: when `at` is given. */
+  readonly raw?: boolean;
   /**
    * BTF of the kernel to resolve CO-RE relocations against and predict tags for: raw, or an ELF file with a `.BTF` section;
    * `none` for no kernel. Default: the running kernel, for objects of its byte order.
@@ -34,8 +38,8 @@ export interface InspectOptions extends Omit<DescribeOptions, 'kernel'> {
   readonly jobs?: number;
   /** Ends the search early; the summary then says so. */
   readonly signal?: AbortSignal;
-  /** Given every object of the report, with its bytes. */
-  readonly onCarved?: (object: CarvedObject, content: Uint8Array) => void;
+  /** Given every object of the report, with its bytes; of code that is no ELF object also the same programs as one. */
+  readonly onCarved?: (object: CarvedObject, content: Uint8Array, elf?: Uint8Array) => void;
 }
 
 /**
@@ -47,7 +51,7 @@ export async function inspect(path: FilePath, options: InspectOptions = {}): Pro
   const { at, signal, jobs, onCarved } = options;
   const kernel = new TargetKernel(options);
   const diagnostics: Diagnostic[] = [];
-  const contents = new Map<string, Uint8Array>();
+  const contents = new Map<string, Content>();
   const objects: InspectedObject[] = [];
   const describer = new Describer(kernel, options);
   let start: StartEvent | undefined;
@@ -55,6 +59,7 @@ export async function inspect(path: FilePath, options: InspectOptions = {}): Pro
   const targets = isDirectory(path) ? [] : [path];
   const events = scan(targets, {
     content: true,
+    raw: options.raw ?? at !== undefined,
     ...(options.btf !== undefined && { btf: options.btf }),
     ...(jobs !== undefined && { jobs }),
     ...(signal && { signal }),
@@ -65,12 +70,13 @@ export async function inspect(path: FilePath, options: InspectOptions = {}): Pro
         start = event;
         break;
       case 'object': {
-        if (event.content) contents.set(event.object.sha256, event.content);
+        const { content: bytes, elf } = event;
+        if (bytes) contents.set(event.object.sha256, { bytes, ...(elf && { elf }) });
         const content = contents.get(event.object.sha256);
         if (content === undefined || (at !== undefined && placeOf(event.object) !== at)) break;
         const object = describer.describe(event.object, content);
         if (options.program !== undefined && object.programs.length + object.subprograms.length === 0) break;
-        onCarved?.(event.object, content);
+        onCarved?.(event.object, content.bytes, content.elf);
         objects.push(object);
         break;
       }
@@ -102,6 +108,12 @@ export async function inspect(path: FilePath, options: InspectOptions = {}): Pro
   };
 }
 
+/** Of what was carved: exactly that, and what describes it where that is no ELF object. */
+interface Content {
+  readonly bytes: Uint8Array;
+  readonly elf?: Uint8Array;
+}
+
 function placeOf({ offset, address }: Pick<CarvedObject, 'offset' | 'address'>): number {
   return offset ?? Number(address);
 }
@@ -117,25 +129,49 @@ class Describer {
     this.#options = options;
   }
 
-  describe(carved: CarvedObject, content: Uint8Array): InspectedObject {
+  describe(carved: CarvedObject, content: Content): InspectedObject {
     const details = this.#known.get(carved.sha256) ?? this.#detailsOf(carved, content);
     this.#known.set(carved.sha256, details);
     return { ...carved, ...details, diagnostics: withNew(carved.diagnostics, details.diagnostics) };
   }
 
-  #detailsOf(carved: CarvedObject, content: Uint8Array): ObjectDetails<CarvedProgram> {
-    // What the scan did not open, because it is no ELF-64 after all or for its size, is not opened here either.
-    const unopened = carved.diagnostics.some(({ code }) => code === 'too-large');
-    const object = unopened ? undefined : attempt([], 'object', () => openObject(content));
-    if (object === undefined) return NOTHING;
+  #detailsOf(carved: CarvedObject, { bytes, elf }: Content): ObjectDetails<CarvedProgram> {
+    switch (carved.kind) {
+      case 'object': {
+        // What the scan did not open, because it is no ELF-64 after all or for its size, is not opened here either.
+        const unopened = carved.diagnostics.some(({ code }) => code === 'too-large');
+        const object = unopened ? undefined : attempt([], 'object', () => openObject(bytes));
+        return object === undefined ? NOTHING : describeObject(object, carved, this.#askOf(object));
+      }
+      case 'light-skeleton':
+      case 'instructions':
+        return elf === undefined ? NOTHING : this.#codeOf(carved, elf);
+      case 'btf':
+        return this.#codeOf(
+          carved,
+          wrapCode({ littleEndian: carved.endianness === 'little', btf: bytes, programs: [] }),
+        );
+      case 'classic-filter':
+        return NOTHING;
+      default:
+        throw new TypeError(`unknown kind ${JSON.stringify(carved satisfies never)}`);
+    }
+  }
+
+  #codeOf(carved: CarvedObject, elf: Uint8Array): ObjectDetails<CarvedProgram> {
+    const wrapped = openObject(elf);
+    return describeCode(wrapped, carved, this.#askOf(wrapped));
+  }
+
+  #askOf(object: BpfObject): DescribeOptions {
     const { program, disassemble, types } = this.#options;
     const kernel = object.btfExt?.coreRelocations.length && object.btf && this.#kernel.btfFor(object.elf.littleEndian);
-    return describeObject(object, carved, {
+    return {
       ...(kernel && { kernel }),
       ...(program !== undefined && { program }),
       ...(disassemble !== undefined && { disassemble }),
       ...(types !== undefined && { types }),
-    });
+    };
   }
 }
 

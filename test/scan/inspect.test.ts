@@ -19,7 +19,7 @@ describe.each(GROUPS)('every object of $group', ({ group, objects }) => {
     for (const object of objects) {
       const found = await inspectFound(object);
       const rows = referenceLines(object);
-      for (const { section = '', offset, code = [], name } of [...found.programs, ...found.subprograms]) {
+      for (const { section = '', offset = 0, code = [], name } of [...found.programs, ...found.subprograms]) {
         const start = offset / SLOT_SIZE;
         const theirs = code.map(({ index }) => show(rows.get(section)?.get(start + index)));
         const ours = code.map(({ bytes, text, data }) => show({ bytes, ...(!data && { text }) }));

@@ -1,4 +1,4 @@
-// `bpfcarve inspect`: everything about the objects in one file, or the parts of it that are asked for.
+// `bpfcarve inspect`: everything about the objects and other code in one file, or the parts of it that are asked for.
 import type { Argv, CommandModule } from 'yargs';
 import type { CarvedObject, FilePath, InspectOptions, InspectReport, TypesForm } from '../../index.ts';
 import type { InspectViews } from '../../report/inspect.ts';
@@ -23,7 +23,11 @@ type Arguments = Awaited<ReturnType<typeof options>['argv']>;
 function options(yargs: Argv) {
   return outputOptions(yargs)
     .positional('path', { type: 'string', describe: 'An object file, or any file with objects inside' })
-    .option('at', { type: 'string', describe: 'Only the object at this offset: 1234 or 0x4d2', requiresArg: true })
+    .option('at', { type: 'string', describe: 'Only what is at this offset: 1234 or 0x4d2', requiresArg: true })
+    .option('raw', {
+      type: 'boolean',
+      describe: 'Also code outside objects: instructions, filters, BTF (default: with --at)',
+    })
     .option('program', { type: 'string', describe: 'Only this program and what it reaches', requiresArg: true })
     .option('disassemble', { alias: 'd', type: 'boolean', default: false, describe: 'The code, annotated' })
     .option('sections', { type: 'boolean', default: false, describe: 'The section table' })
@@ -55,7 +59,7 @@ async function runInspect(given: Arguments): Promise<ExitStatus> {
     const report = await inspect(args.path, {
       ...args.options,
       signal: interrupt.signal,
-      onCarved: (object, content) => carved.push({ object, content }),
+      onCarved: (object, content, elf) => carved.push({ object, content, elf }),
     });
     refuseEmptyChoice(report, args.options);
     for (const piece of await render(report, args.format, args.views, given)) if (!(await output.write(piece))) break;
@@ -71,6 +75,7 @@ async function runInspect(given: Arguments): Promise<ExitStatus> {
 interface Carved {
   readonly object: CarvedObject;
   readonly content: Uint8Array;
+  readonly elf: Uint8Array | undefined;
 }
 
 /** The bytes are the evidence, and what a scan says of them: what they mean in full can be read out of them again. */
@@ -78,7 +83,7 @@ async function dump(directory: string | undefined, report: InspectReport, carved
   const evidence = await openEvidence(directory);
   if (evidence === undefined) return;
   try {
-    for (const { object, content } of carved) evidence.add(object, content);
+    for (const { object, content, elf } of carved) evidence.add(object, content, elf);
     const { kernelBtf: _target, ...rest } = report;
     await evidence.close({ ...rest, objects: carved.map(({ object }) => object) }, process.argv.slice(2));
   } finally {
@@ -107,6 +112,7 @@ function readArguments(args: Arguments): Request {
     options: {
       disassemble: args.disassemble,
       ...(args.at !== undefined && { at: readOffset(args.at) }),
+      ...(args.raw !== undefined && { raw: args.raw }),
       ...(args.program !== undefined && { program: args.program }),
       ...(file !== undefined && { btf: exactPaths([file])[0] ?? file }),
       ...(args.kernel !== undefined && { kernelRelease: args.kernel }),
