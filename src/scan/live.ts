@@ -33,7 +33,7 @@ export interface LiveOptions {
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: LiveProgress) => void;
   /** Given every object found, with its bytes the first time they are seen. */
-  readonly onCarved?: (object: CarvedObject, content: Uint8Array | undefined) => void;
+  readonly onCarved?: (object: CarvedObject, content: Uint8Array | undefined, elf: Uint8Array | undefined) => void;
   /** Given the instructions of every program as the kernel rewrote them, where it shows them. */
   readonly onInstructions?: (program: LiveProgram, xlated: Uint8Array) => void;
 }
@@ -158,18 +158,25 @@ class OriginSearch {
     if (programs.length === 0) return;
     const search = new MemoryCodeSearch();
     const wanted = new Map(programs.map((program) => [program.tag, program]));
-    const holders = holdersOf(programs);
-    const others = listProcesses().filter((pid) => pid !== process.pid && !holders.includes(pid));
+    const held = heldBy(programs);
+    const others = listProcesses().filter((pid) => pid !== process.pid && !held.has(pid));
+    const pids = [...held.keys(), ...others];
     const deadline = Date.now() + INSTRUCTION_SEARCH_MS;
-    for (const [done, pid] of [...holders, ...others].entries()) {
-      if (wanted.size === 0 || this.aborted) return;
+    for (const [done, pid] of pids.entries()) {
+      // Copies of one program may be held by several processes, each with instructions of its own.
+      const own = held.get(pid) ?? [];
+      const missing = [...new Map([...wanted, ...own.map((program) => [program.tag, program] as const)]).values()];
+      if (missing.length === 0 || this.aborted) return;
       if (Date.now() > deadline) {
-        this.diagnostics.push(outOfTime(holders.length + others.length - done, wanted.size));
+        this.diagnostics.push(outOfTime(pids.length - done, missing.length));
         return;
       }
-      // Start repair tries many first instructions: worth it where the program was loaded, not everywhere.
-      const freed = holders.includes(pid) ? [...wanted.values()].flatMap(freedProgram) : [];
-      const { places, limited } = search.search(pid, { tags: new Set(wanted.keys()), freed });
+      const { places, limited } = search.search(pid, {
+        tags: new Set(missing.map(({ tag }) => tag)),
+        // Start repair tries many first instructions: worth it where a program was loaded, not everywhere.
+        freed: held.has(pid) ? missing.flatMap(freedProgram) : [],
+        constants: held.has(pid),
+      });
       if (limited) this.diagnostics.push(limitReached(pid));
       this.found.push(...places);
       for (const tag of places.flatMap(tagsOf)) wanted.delete(tag);
@@ -200,7 +207,7 @@ class OriginSearch {
       switch (event.event) {
         case 'object':
           this.found.push(event.object);
-          onCarved?.(event.object, event.content);
+          onCarved?.(event.object, event.content, event.elf);
           break;
         case 'diagnostic':
           this.diagnostics.push(this.isNamed(event.diagnostic) ? event.diagnostic : softened(event.diagnostic));
@@ -248,6 +255,19 @@ function limitReached(pid: number): Diagnostic {
 /** A holder may be gone by now, and what it mapped with it: that ends nothing. */
 function softened(diagnostic: Diagnostic): Diagnostic {
   return diagnostic.severity === 'error' ? { ...diagnostic, severity: 'warning' } : diagnostic;
+}
+
+/** What of these programs each of their holders holds. */
+function heldBy(programs: readonly LiveProgram[]): ReadonlyMap<number, readonly LiveProgram[]> {
+  const held = new Map<number, LiveProgram[]>();
+  for (const program of programs) {
+    for (const { pid } of program.holders) {
+      const list = held.get(pid);
+      if (list) list.push(program);
+      else held.set(pid, [program]);
+    }
+  }
+  return held;
 }
 
 /** Who holds these programs, each once. */

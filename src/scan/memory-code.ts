@@ -27,6 +27,8 @@ export interface MemoryCode {
 export interface WantedCode {
   readonly tags: ReadonlySet<string>;
   readonly freed: readonly FreedProgram[];
+  /** Also in pages that the process may only read, where arrays lie that are constants of its program. */
+  readonly constants: boolean;
 }
 
 const ALIGNMENT = 8;
@@ -35,7 +37,7 @@ const LITTLE = endianness() === 'LE';
 export class MemoryCodeSearch {
   private readonly finder = new Finder();
 
-  /** Looks through the pages that process `pid` may write; nothing when it is gone or out of reach. */
+  /** Looks through the pages of process `pid`; nothing when it is gone or out of reach. */
   search(pid: number, wanted: WantedCode): MemoryCode {
     const process = openProcess(pid);
     if (!(process instanceof OpenProcess)) return { places: [], limited: false };
@@ -48,8 +50,12 @@ export class MemoryCodeSearch {
     }
   }
 
-  private searchMemory(process: OpenProcess, memory: ProcessMemory, { tags, freed }: WantedCode): MemoryCode {
-    const { exits, dropped } = this.anchors(memory);
+  private searchMemory(process: OpenProcess, memory: ProcessMemory, wanted: WantedCode): MemoryCode {
+    const { tags, freed, constants } = wanted;
+    const { exits, dropped } = this.anchors(
+      memory,
+      constants ? memory.pages : intersect(memory.pages, writable(memory)),
+    );
     const budget = newTagBudget();
     const freedBudget = newTagBudget();
     const arrays: ProvenArray[] = [];
@@ -74,9 +80,9 @@ export class MemoryCodeSearch {
   }
 
   /** Compilers and allocators align instructions: other places are coincidence. */
-  private anchors(memory: ProcessMemory): Pick<AnchorList, 'exits' | 'dropped'> {
+  private anchors(memory: ProcessMemory, pages: readonly ByteRange[]): Pick<AnchorList, 'exits' | 'dropped'> {
     const anchors = new AnchorList();
-    for (const range of intersect(memory.pages, writable(memory))) this.finder.search(memory, range, anchors);
+    for (const range of pages) this.finder.search(memory, range, anchors);
     return { exits: anchors.exits.filter((exit) => exit % ALIGNMENT === 0), dropped: anchors.dropped };
   }
 }

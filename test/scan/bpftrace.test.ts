@@ -9,7 +9,7 @@ describe.skipIf(UNABLE !== undefined)(`the programs of bpftrace${UNABLE ? ` (ski
   beforeAll(async () => {
     bpftrace = await startBpftrace();
   });
-  afterAll(() => bpftrace.stop());
+  afterAll(() => bpftrace?.stop());
 
   test('come from its memory', async () => {
     const { programs, summary } = await live({ jobs: 1 });

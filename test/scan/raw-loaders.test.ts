@@ -13,7 +13,7 @@ describe.skipIf(UNABLE !== undefined)(`programs of bare arrays${UNABLE ? ` (skip
     loader = await startRawLoader();
     report = await live({ jobs: 1 });
   });
-  afterAll(() => loader.stop());
+  afterAll(() => loader?.stop());
 
   const program = (what: string) => {
     const found = report.programs.find(({ id }) => id === loader.programs.get(what));
@@ -23,7 +23,7 @@ describe.skipIf(UNABLE !== undefined)(`programs of bare arrays${UNABLE ? ` (skip
   const named = (start: string) => [...loader.programs.keys()].filter((what) => what.startsWith(start));
 
   test('are all seen, and held by their loader', () => {
-    expect(loader.programs.size).toBe(12);
+    expect(loader.programs.size).toBe(13);
     for (const what of loader.programs.keys()) {
       expect(program(what).holders.map(({ pid }) => pid)).toEqual([loader.pid]);
     }
@@ -35,6 +35,17 @@ describe.skipIf(UNABLE !== undefined)(`programs of bare arrays${UNABLE ? ` (skip
       expect(origin, what).toMatchObject(inHeap(loader.pid));
       expect(origin?.object.repaired, what).toBeUndefined();
     }
+  });
+
+  test('come from the constants of their loader', () => {
+    expect(program('constant').origin).toMatchObject({
+      evidence: 'tag',
+      object: {
+        kind: 'instructions',
+        source: { kind: 'process', pid: loader.pid },
+        region: { path: expect.stringMatching(/\/raw-loader$/), permissions: 'r--p' },
+      },
+    });
   });
 
   test('come from chunks that were freed, once their first slots are put back', () => {
@@ -65,7 +76,7 @@ describe.skipIf(UNABLE !== undefined)(`programs of bare arrays${UNABLE ? ` (skip
     const selected = selectPrograms(report, { ids: new Set(loader.programs.values()), tags: new Set() });
     const text = [...renderLive(selected, PIPED)].join('');
     const [, unexplained = '', explained = ''] =
-      /^(2 unexplained programs\n.*?)(10 explained programs\n.*)$/s.exec(text) ?? [];
+      /^(2 unexplained programs\n.*?)(11 explained programs\n.*)$/s.exec(text) ?? [];
     const shows = (part: string, what: string) => part.includes(` ${loader.programs.get(what)}  `);
     for (const what of loader.programs.keys()) {
       expect(shows(unexplained, what), what).toBe(what.startsWith('wiped'));
@@ -74,13 +85,30 @@ describe.skipIf(UNABLE !== undefined)(`programs of bare arrays${UNABLE ? ` (skip
     expect(explained).toContain(
       `<- pid ${loader.pid} raw-loader  ${program('kept').origin?.object.address} in [heap]  instructions`,
     );
-    expect(text).toContain('12 programs: 10 explained, 2 unexplained,');
+    expect(text).toContain('13 programs: 11 explained, 2 unexplained,');
+  });
+
+  test('of two loaders that are alike come from their own each', async () => {
+    const other = await startRawLoader();
+    try {
+      const { programs } = await live({ jobs: 1 });
+      for (const { pid, programs: ids } of [loader, other]) {
+        for (const [what, id] of ids) {
+          const { origin } = programs.find((each) => each.id === id) ?? {};
+          if (what.startsWith('wiped')) expect(origin, what).toBeUndefined();
+          else expect(origin, what).toMatchObject({ object: { source: { pid } } });
+          if (what.endsWith('-map') || what.endsWith('-maps')) expect(origin?.mapsAgree).not.toBe(false);
+        }
+      }
+    } finally {
+      await other.stop();
+    }
   });
 
   test('are not explained by files', async () => {
     const { programs } = await live({ jobs: 1, searchMemory: false });
     const ours = programs.filter(({ holders }) => holders.some(({ pid }) => pid === loader.pid));
-    expect(ours).toHaveLength(12);
+    expect(ours).toHaveLength(13);
     for (const { origin } of ours) expect(origin).toBeUndefined();
   });
 });

@@ -19,7 +19,7 @@ describe.skipIf(UNABLE !== undefined)(`the programs of systemd${UNABLE ? ` (skip
   beforeAll(async () => {
     systemd = await startSystemd();
   });
-  afterAll(() => systemd.stop());
+  afterAll(() => systemd?.stop());
 
   test.each([
     ['after its start', async () => {}],

@@ -5,10 +5,10 @@ const STEP = 50;
 const PATIENCE = 30_000;
 
 /** The first value that `look` gives; fails when it gives none for half a minute. */
-export async function until<T>(what: string, look: () => T | undefined): Promise<T> {
+export async function until<T>(what: string, look: () => T | undefined | Promise<T | undefined>): Promise<T> {
   const deadline = Date.now() + PATIENCE;
   for (;;) {
-    const value = look();
+    const value = await look();
     if (value !== undefined) return value;
     if (Date.now() > deadline) throw new Error(`waited in vain for ${what}`);
     await setTimeout(STEP);
