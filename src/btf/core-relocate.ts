@@ -4,7 +4,7 @@ import { type CoreSides, matchSpec } from './core-match.ts';
 import { refusal } from './core-refusal.ts';
 import type { CoreRules } from './core-rules.ts';
 import { type CoreSpec, parseCoreSpec } from './core-spec.ts';
-import { coreValue, missingValue } from './core-value.ts';
+import { type CoreValue, coreValue, missingValue } from './core-value.ts';
 import type { Btf } from './decode.ts';
 import type { CoreRecord } from './ext.ts';
 
@@ -48,12 +48,20 @@ interface Candidate {
   readonly id: number;
 }
 
+/** Equal records get equal results for as long as the candidates stay. */
+interface KnownResult {
+  readonly result: CoreResult;
+  readonly candidates: readonly Candidate[] | undefined;
+}
+
 /** Relocates the records of one object in file order: what an earlier one rules out is no candidate for a later one. */
 export class CoreRelocator {
   readonly #local: Btf;
   readonly #target: CoreTarget;
   readonly #rules: CoreRules;
   readonly #candidates = new Map<number, readonly Candidate[]>();
+  readonly #known = new Map<string, KnownResult>();
+  readonly #noticed = new Set<keyof CoreRules>();
   readonly #budget: number;
   #work = 0;
 
@@ -65,13 +73,31 @@ export class CoreRelocator {
     this.#budget = budget;
   }
 
+  /**
+   * Which of `prune` and `accessSize` may have made a difference so far. Most objects notice neither, and rules that differ in
+   * no more than what goes unnoticed give equal results.
+   */
+  get noticed(): ReadonlySet<keyof CoreRules> {
+    return this.#noticed;
+  }
+
   relocate(record: CoreRecord): CoreResult {
+    const key = `${record.kind} ${record.type} ${record.access}`;
+    const known = this.#known.get(key);
+    if (known && known.candidates === this.#candidates.get(record.type)) return known.result;
+    const result = this.#relocate(record);
+    this.#known.set(key, { result, candidates: this.#candidates.get(record.type) });
+    return result;
+  }
+
+  #relocate(record: CoreRecord): CoreResult {
     let local: CoreSpec | undefined;
     try {
       local = parseCoreSpec(this.#local, record);
       return this.#resolve(local);
     } catch (error) {
       if (!(error instanceof FormatError)) throw error;
+      this.#noticed.add('prune').add('accessSize');
       return { outcome: 'refused', reason: error.message, ...(local && { local }) };
     }
   }
@@ -96,7 +122,10 @@ export class CoreRelocator {
       fitting.push(candidate);
     }
     if (decision) {
-      if (rules.prune) this.#candidates.set(local.root, fitting);
+      if (fitting.length < candidates.length) {
+        this.#noticed.add('prune');
+        if (rules.prune) this.#candidates.set(local.root, fitting);
+      }
       return decision;
     }
     // The local value is reckoned first, and may already be a refusal.
@@ -112,6 +141,7 @@ export class CoreRelocator {
     const theirs = coreValue(btf, target, rules);
     const localSize = ours.access?.size ?? 0;
     const targetSize = theirs.access?.size ?? 0;
+    if (isArray(this.#local, ours.access) || isArray(btf, theirs.access)) this.#noticed.add('accessSize');
     const differs = rules.resize && localSize !== targetSize;
     return {
       outcome: 'value',
@@ -163,6 +193,10 @@ export class CoreRelocator {
   #spend(): void {
     if (++this.#work > this.#budget) throw refusal(`matching its types takes more than ${this.#budget} comparisons`);
   }
+}
+
+function isArray(btf: Btf, access: CoreValue['access']): boolean {
+  return access !== undefined && btf.kind(btf.resolve(access.type)) === 'array';
 }
 
 /** Several candidates are fine as long as it makes no difference which one is meant. */

@@ -8,7 +8,7 @@ import { FunctionIndex } from '../object/function-index.ts';
 import type { BpfMap } from '../object/maps.ts';
 import type { BpfObject } from '../object/open.ts';
 import type { BpfFunction } from '../object/programs.ts';
-import { type CoreCode, checkBtfExt, coreCodeOf } from './core.ts';
+import { checkBtfExt, ObjectCore } from './core.ts';
 import { Externs } from './externs.ts';
 import { checkIntact } from './intact.ts';
 import type { Kernel } from './kernel.ts';
@@ -37,6 +37,7 @@ export const AYA: readonly Loader[] = RELEASES.map((release) => ({
   since: release.since,
   ...(release.until !== undefined && { until: release.until }),
   poisonsMaps: false,
+  distinction: (object) => distinguish(release, object),
   open: (object, kernel) => {
     const opened = new AyaObject(object, kernel, release);
     return (program) => opened.link(program);
@@ -45,11 +46,16 @@ export const AYA: readonly Loader[] = RELEASES.map((release) => ({
 
 const TEXT = '.text';
 
+/** What of a release matters to an object: see `Loader.distinction`. */
+function distinguish({ bssIsMap, resolvesKsyms }: AyaRelease, { maps, externs }: BpfObject): string {
+  return JSON.stringify([bssIsMap && maps.some(({ name }) => isBss(name)), resolvesKsyms && externs.length > 0]);
+}
+
 class AyaObject {
   readonly #object: BpfObject;
   readonly #kernel: Kernel;
   readonly #release: AyaRelease;
-  readonly #core: CoreCode;
+  readonly #core: ObjectCore;
   readonly #index: FunctionIndex;
   readonly #problem: Unlinkable | undefined;
   #bySlot: readonly ReadonlyMap<number, number>[] | undefined;
@@ -58,7 +64,7 @@ class AyaObject {
     this.#object = object;
     this.#kernel = kernel;
     this.#release = release;
-    this.#core = coreCodeOf(object, kernel, AYA_RULES);
+    this.#core = ObjectCore.of(object, kernel);
     this.#index = new FunctionIndex(object.functions);
     this.#problem = problemOf(() => {
       checkIntact(object);
@@ -77,7 +83,7 @@ class AyaObject {
     const bySlot = this.#bySlot;
     const stream = layOut(program, {
       little,
-      codeOf: (each) => this.#core.of(each, evidence),
+      codeOf: (each) => this.#core.codeOf(each, AYA_RULES, evidence),
       referenceAt: (home, slots, slot) => this.#referenceAt(home, slots, slot, bySlot[home.index]?.get(slot)),
     });
     const references = relocateData(stream, {
@@ -135,9 +141,12 @@ class AyaObject {
 
   #pseudoOf({ origin, name }: BpfMap): number {
     if (origin !== 'data') return PSEUDO.MAP_FD;
-    const isBss = name === '.bss' || name.startsWith('.bss.');
-    return isBss && this.#release.bssIsMap ? PSEUDO.MAP_FD : PSEUDO.MAP_VALUE;
+    return isBss(name) && this.#release.bssIsMap ? PSEUDO.MAP_FD : PSEUDO.MAP_VALUE;
   }
+}
+
+function isBss(name: string): boolean {
+  return name === '.bss' || name.startsWith('.bss.');
 }
 
 /** For each function, the place of the last relocation of an instruction among its own. */

@@ -13,130 +13,156 @@ export type CiliumFixup =
   | { readonly poison: true }
   | { readonly poison: false; readonly local: number; readonly target: number; readonly checked: boolean };
 
-export interface CiliumCoreInput {
+/** What the records of an object are held against, and how it is read. */
+export interface CiliumSides {
   readonly local: Btf;
   readonly kernel: Btf;
   readonly modules: readonly Btf[];
-  readonly records: readonly CoreRecord[];
+  /** Enumerators are cut to 32 bits (before 0.10); what later releases make of larger ones is not known. */
+  readonly narrowEnums: boolean;
+  /** Counts comparisons; throws when a crafted object needs too many. */
+  readonly spend: () => void;
+}
+
+/** Which records a release takes. */
+export interface CiliumRecordRules {
   /** Numbers of local types are those of the object (before 0.13). */
   readonly localIdsKept: boolean;
   readonly typeMatches: boolean;
-  /** Enumerators are cut to 32 bits (before 0.10); what later releases make of larger ones is not known. */
-  readonly narrowEnums: boolean;
-  /** What is known of this object and this kernel from programs before; grows. */
-  readonly known: Map<string, CiliumFixup>;
-  /** Counts comparisons; throws when a crafted object needs too many. */
-  readonly spend: () => void;
 }
 
 const POISON: CiliumFixup = { poison: true };
 const EXISTENCE: ReadonlySet<CoreKind> = new Set(['field_exists', 'type_exists', 'enumval_exists', 'type_matches']);
 
+/** What a record asks for. Equal records, of whatever program, are one request. */
 interface Request {
-  readonly place: number;
+  readonly type: number;
   readonly kind: CoreKind;
   readonly accessor: readonly number[];
 }
 
-/** One fixup for each record. @throws Unlinkable, FormatError */
-export function relocateCilium(input: CiliumCoreInput): CiliumFixup[] {
-  const fixups: CiliumFixup[] = [];
-  for (const [type, requests] of groupByType(input, fixups)) {
-    const name = input.local.name(type);
-    if (name === '') throw refuse(`type ${type} is anonymous, it has no candidates`);
-    const best = bestFixups(input, type, candidatesOf(input, name), requests);
-    requests.forEach((request, index) => {
-      fixups[request.place] = best[index] ?? POISON;
-    });
-  }
-  return fixups;
+interface Candidate {
+  readonly btf: Btf;
+  readonly id: number;
+  /** Programs of one object ask for the same fields again and again. */
+  readonly known: Map<Request, CiliumFixup>;
 }
 
-function groupByType(input: CiliumCoreInput, fixups: CiliumFixup[]): Map<number, Request[]> {
-  const groups = new Map<number, Request[]>();
-  for (const [place, record] of input.records.entries()) {
+/** Relocates the records of one object, program by program. */
+export class CiliumCore {
+  readonly #sides: CiliumSides;
+  readonly #requests = new Map<string, Request>();
+  /** By local type. */
+  readonly #candidates = new Map<number, readonly Candidate[]>();
+
+  constructor(sides: CiliumSides) {
+    this.#sides = sides;
+  }
+
+  /** One fixup for each record of a program. @throws Unlinkable, FormatError */
+  relocate(records: readonly CoreRecord[], rules: CiliumRecordRules): CiliumFixup[] {
+    const requests = records.map((record) => this.#request(record, rules));
+    const fixups: CiliumFixup[] = [];
+    for (const [type, places] of groupByType(requests)) {
+      const group = places.flatMap((place) => requests[place] ?? []);
+      const best = this.#bestFixups(type, group);
+      for (const [index, place] of places.entries()) fixups[place] = best[index] ?? POISON;
+    }
+    for (const [place, { kind, type }] of requests.entries()) {
+      if (kind === 'local_type_id') fixups[place] = { poison: false, local: type, target: type, checked: true };
+    }
+    return fixups;
+  }
+
+  #request(record: CoreRecord, { localIdsKept, typeMatches }: CiliumRecordRules): Request {
     const kind = CORE_KINDS[record.kind];
-    if (kind === undefined || (kind === 'type_matches' && !input.typeMatches)) {
+    if (kind === undefined || (kind === 'type_matches' && !typeMatches)) {
       throw refuse(`CO-RE relocation of a kind (${record.kind}) that it does not know`);
     }
-    const accessor = parseAccessor(input.local.string(record.access));
-    if (kind === 'local_type_id') {
-      if (!input.localIdsKept) throw refuse('the numbers of its own types are given anew at every load');
-      fixups[place] = { poison: false, local: record.type, target: record.type, checked: true };
-      continue;
+    const key = `${record.kind} ${record.type} ${record.access}`;
+    let request = this.#requests.get(key);
+    if (request === undefined) {
+      request = { type: record.type, kind, accessor: parseAccessor(this.#sides.local.string(record.access)) };
+      this.#requests.set(key, request);
+    }
+    if (kind === 'local_type_id' && !localIdsKept) {
+      throw refuse('the numbers of its own types are given anew at every load');
     }
     if (kind === 'type_matches') throw refuse('what it makes of type_matches is not known');
-    const group = groups.get(record.type);
-    if (group) group.push({ place, kind, accessor });
-    else groups.set(record.type, [{ place, kind, accessor }]);
+    return request;
+  }
+
+  /** The candidate with the fewest failures; equals must agree. With nothing but failures there is no candidate. */
+  #bestFixups(type: number, requests: readonly Request[]): CiliumFixup[] {
+    let score = requests.length;
+    let best: CiliumFixup[] | undefined;
+    for (const candidate of this.#candidatesFor(type)) {
+      const fixups = requests.map((request) => this.#fixup(candidate, request));
+      const failures = fixups.filter((fixup, index) => isFailure(fixup, requests[index])).length;
+      if (failures < score) {
+        score = failures;
+        best = fixups;
+      } else if (failures === score && best?.some((fixup, index) => !areEqual(fixup, fixups[index] ?? POISON))) {
+        throw refuse(`candidates for type ${type} disagree`);
+      }
+    }
+    return best ?? requests.map(({ kind }) => failureOf(kind));
+  }
+
+  #candidatesFor(type: number): readonly Candidate[] {
+    const known = this.#candidates.get(type);
+    if (known) return known;
+    const name = this.#sides.local.name(type);
+    if (name === '') throw refuse(`type ${type} is anonymous, it has no candidates`);
+    const candidates = candidatesOf(this.#sides, name);
+    this.#candidates.set(type, candidates);
+    return candidates;
+  }
+
+  #fixup(candidate: Candidate, request: Request): CiliumFixup {
+    const fixup = candidate.known.get(request) ?? fixupFor(this.#sides, candidate, request);
+    candidate.known.set(request, fixup);
+    return fixup;
+  }
+}
+
+/** Places of the requests that are about each type of the kernel. */
+function groupByType(requests: readonly Request[]): Map<number, number[]> {
+  const groups = new Map<number, number[]>();
+  for (const [place, { type, kind }] of requests.entries()) {
+    if (kind === 'local_type_id') continue;
+    const group = groups.get(type);
+    if (group) group.push(place);
+    else groups.set(type, [place]);
   }
   return groups;
 }
 
-/** The candidate with the fewest failures; equals must agree. With nothing but failures there is no candidate. */
-function bestFixups(
-  input: CiliumCoreInput,
-  type: number,
-  candidates: readonly Candidate[],
-  requests: readonly Request[],
-): CiliumFixup[] {
-  let score = requests.length;
-  let best: CiliumFixup[] | undefined;
-  for (const candidate of candidates) {
-    const fixups = requests.map((request) => knownFixup(input, type, candidate, request));
-    const failures = fixups.filter((fixup, index) => isFailure(fixup, requests[index])).length;
-    if (failures < score) {
-      score = failures;
-      best = fixups;
-    } else if (failures === score && best?.some((fixup, index) => !areEqual(fixup, fixups[index] ?? POISON))) {
-      throw refuse(`candidates for type ${type} disagree`);
-    }
-  }
-  return best ?? requests.map(({ kind }) => failureOf(kind));
-}
-
-interface Candidate {
-  /** 0 for the kernel, else that of the module, from 1. */
-  readonly module: number;
-  readonly btf: Btf;
-  readonly id: number;
-}
-
-function candidatesOf({ kernel, modules, spend }: CiliumCoreInput, name: string): Candidate[] {
+function candidatesOf({ kernel, modules, spend }: CiliumSides, name: string): Candidate[] {
   const wanted = ciliumEssentialName(name);
-  return [kernel, ...modules].flatMap((btf, module) =>
+  return [kernel, ...modules].flatMap((btf) =>
     btf
       .typesOfStem(name)
       .filter((id) => {
         spend();
         return id >= btf.firstId && ciliumEssentialName(btf.name(id)) === wanted;
       })
-      .map((id) => ({ module, btf, id })),
+      .map((id) => ({ btf, id, known: new Map() })),
   );
 }
 
-/** Programs of one object ask for the same fields again and again. */
-function knownFixup(input: CiliumCoreInput, type: number, candidate: Candidate, request: Request): CiliumFixup {
-  const { module, id } = candidate;
-  const key = `${request.kind} ${type} ${request.accessor} ${module} ${id} ${input.narrowEnums}`;
-  const fixup = input.known.get(key) ?? fixupFor(input, type, candidate, request);
-  input.known.set(key, fixup);
-  return fixup;
-}
-
-function fixupFor(input: CiliumCoreInput, type: number, candidate: Candidate, request: Request): CiliumFixup {
+function fixupFor(sides: CiliumSides, candidate: Candidate, request: Request): CiliumFixup {
   const { kind } = request;
-  if (isTypeKind(kind)) return typeFixup(input, type, candidate, request);
-  if (isEnumKind(kind)) return enumFixup(input, type, candidate, request);
-  if (kind === 'signed') return signedFixup(input, type, candidate);
-  return fieldFixup(input, type, candidate, request);
+  if (isTypeKind(kind)) return typeFixup(sides, candidate, request);
+  if (isEnumKind(kind)) return enumFixup(sides, candidate, request);
+  if (kind === 'signed') return signedFixup(sides, candidate, request);
+  return fieldFixup(sides, candidate, request);
 }
 
 function typeFixup(
-  { local, spend }: CiliumCoreInput,
-  type: number,
+  { local, spend }: CiliumSides,
   { btf, id }: Candidate,
-  { kind, accessor }: Request,
+  { type, kind, accessor }: Request,
 ): CiliumFixup {
   if (accessor.length > 1 || accessor[0] !== 0) throw refuse('a type has no path');
   if (!typesAreCompatible(local, type, btf, id, spend)) return failureOf(kind);
@@ -146,10 +172,9 @@ function typeFixup(
 }
 
 function enumFixup(
-  { local, narrowEnums, spend }: CiliumCoreInput,
-  type: number,
+  { local, narrowEnums, spend }: CiliumSides,
   { btf, id }: Candidate,
-  { kind, accessor }: Request,
+  { type, kind, accessor }: Request,
 ): CiliumFixup {
   const ours = enumerators(local, type);
   const wanted = ours?.[accessor[0] ?? 0];
@@ -168,7 +193,7 @@ function enumFixup(
 }
 
 /** A field's sign is never asked for: only what the root type is counts, and a root of a field is a struct. */
-function signedFixup({ local }: CiliumCoreInput, type: number, { btf, id }: Candidate): CiliumFixup {
+function signedFixup({ local }: CiliumSides, { btf, id }: Candidate, { type }: Request): CiliumFixup {
   const ours = local.type(local.resolve(type));
   const theirs = btf.type(btf.resolve(id));
   if (ours.kind === 'enum' || ours.kind === 'enum64') return value(1, 1);
@@ -178,10 +203,9 @@ function signedFixup({ local }: CiliumCoreInput, type: number, { btf, id }: Cand
 }
 
 function fieldFixup(
-  { local, spend }: CiliumCoreInput,
-  type: number,
+  { local, spend }: CiliumSides,
   { btf, id }: Candidate,
-  { kind, accessor }: Request,
+  { type, kind, accessor }: Request,
 ): CiliumFixup {
   if (btf.type(btf.resolve(id)).kind === 'fwd') return failureOf(kind);
   const fields = findField({ local, target: btf, spend }, type, accessor, id);

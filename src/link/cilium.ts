@@ -1,5 +1,6 @@
 // cilium/ebpf: functions are names, callees follow breadth first in the order of their names, and CO-RE comes last, over the
 // whole stream. Checked against 0.9.1; what later releases changed is from their sources.
+import { CORE_KINDS, type CoreKind } from '../btf/core-spec.ts';
 import { STB, STT } from '../elf/names.ts';
 import { CALL, OPCODE, PSEUDO } from '../insn/opcodes.ts';
 import { type InstructionSlots, SLOT_SIZE } from '../insn/slots.ts';
@@ -8,10 +9,11 @@ import type { BpfMap } from '../object/maps.ts';
 import type { BpfObject } from '../object/open.ts';
 import { type BpfFunction, isCode } from '../object/programs.ts';
 import type { BpfRelocation } from '../object/relocations.ts';
-import { type CiliumFixup, relocateCilium } from './cilium-core.ts';
+import { CiliumCore, type CiliumSides } from './cilium-core.ts';
 import { patchCilium } from './cilium-patch.ts';
 import { CILIUM_RELEASES, type CiliumRelease } from './cilium-releases.ts';
-import { checkBtfExt, type PlacedRecord, placeRecords } from './core.ts';
+import { checkBtfExt, ObjectCore } from './core.ts';
+import type { PlacedRecord } from './core-code.ts';
 import { Externs } from './externs.ts';
 import { checkIntact } from './intact.ts';
 import type { Kernel } from './kernel.ts';
@@ -24,6 +26,7 @@ export const CILIUM: readonly Loader[] = CILIUM_RELEASES.map((release) => ({
   since: release.since,
   ...(release.until !== undefined && { until: release.until }),
   poisonsMaps: false,
+  distinction: (object, kernel) => distinguish(release, object, kernel),
   open: (object, kernel) => {
     const opened = new CiliumObject(object, kernel, release);
     return (program) => opened.link(program);
@@ -31,9 +34,41 @@ export const CILIUM: readonly Loader[] = CILIUM_RELEASES.map((release) => ({
 }));
 
 const TEXT = '.text';
+
 /** A call that cannot succeed, in place of a weak kernel function that is missing. */
 const MISSING_KFUNC = 0x0dedc0de;
 
+/** What of a release matters to an object: see `Loader.distinction`. */
+function distinguish(release: CiliumRelease, object: BpfObject, kernel: Kernel): string {
+  const records = [...ObjectCore.of(object, kernel).recordsOf.values()].flat();
+  const hasRecord = (kind: CoreKind) => records.some(({ record }) => CORE_KINDS[record.kind] === kind);
+  const hasExterns = object.externs.length > 0;
+  const matters: Record<keyof Omit<CiliumRelease, 'since' | 'until'>, boolean> = {
+    enum64: release.enum64 && records.length > 0,
+    kconfig: release.kconfig && (hasExterns || hasWeakFunctions(object) || object.maps.some(hasUnusualName)),
+    localIdsKept: release.localIdsKept && hasRecord('local_type_id'),
+    poisonsWide: release.poisonsWide && records.some(isOfWide),
+    weakKfuncs: release.weakKfuncs && hasExterns,
+    typeMatches: release.typeMatches && hasRecord('type_matches'),
+    ksyms: release.ksyms && hasExterns,
+    modules: release.modules && records.length > 0 && kernel.modules.length > 0,
+  };
+  return JSON.stringify(matters);
+}
+
+function hasWeakFunctions({ elf }: BpfObject): boolean {
+  return elf.symbols.some(({ binding, section }) => binding === STB.WEAK && section !== undefined);
+}
+
+/** Whether its instruction has two slots. */
+function isOfWide({ function: { code }, slot }: PlacedRecord): boolean {
+  return code[slot * SLOT_SIZE] === OPCODE.LD_IMM64;
+}
+
+/** Data in a section of another name than the compiler's own. */
+function hasUnusualName({ origin, name }: BpfMap): boolean {
+  return origin === 'data' && name !== '.bss' && name !== '.data' && !name.startsWith('.rodata');
+}
 /** A slot that refers to a function, by the slot's place in its own function. */
 interface FunctionReference {
   readonly slot: number;
@@ -48,7 +83,6 @@ class CiliumObject {
   readonly #index: FunctionIndex;
   readonly #problem: Unlinkable | undefined;
   readonly #references = new Map<number, readonly FunctionReference[]>();
-  #records: ReadonlyMap<number, readonly PlacedRecord[]> | undefined;
 
   constructor(object: BpfObject, kernel: Kernel, release: CiliumRelease) {
     this.#object = object;
@@ -193,10 +227,8 @@ class CiliumObject {
     if (map?.origin === 'defined' && this.#object.elf.symbols[symbol]?.binding !== STB.GLOBAL) {
       throw refuse(`map ${JSON.stringify(map.name)} is static`);
     }
-    if (map?.origin !== 'data' || this.#release.kconfig) return;
-    if (map.name !== '.bss' && map.name !== '.data' && !map.name.startsWith('.rodata')) {
-      throw refuse(`section ${JSON.stringify(map.name)} is no section of data`);
-    }
+    if (map === undefined || !hasUnusualName(map) || this.#release.kconfig) return;
+    throw refuse(`section ${JSON.stringify(map.name)} is no section of data`);
   }
 
   #pointAtExtern(slots: InstructionSlots, slot: number, place: number, evidence: Evidence): void {
@@ -240,52 +272,42 @@ class CiliumObject {
 
   #relocateTypes({ slots, placed }: Stream, evidence: Evidence): void {
     const { btf: local } = this.#object;
-    const all = this.#recordsByFunction();
+    const { recordsOf } = ObjectCore.of(this.#object, this.#kernel);
     const wanted = placed.flatMap(({ function: home, start }) =>
-      (all.get(home.index) ?? []).map(({ record, slot }) => ({ record, slot: start + slot })),
+      (recordsOf.get(home.index) ?? []).map(({ record, slot }) => ({ record, slot: start + slot })),
     );
     if (local === undefined || wanted.length === 0) return;
     const kernel = this.#kernel.btf(evidence);
     if (!this.#release.enum64 && this.#kernel.hasEnum64(evidence)) {
       throw refuse('the BTF of the kernel has 64-bit enums, which this loader cannot read');
     }
-    const fixups = relocateCilium({
+    const { modules } = this.#release;
+    const core = coreOf(this.#kernel, {
       local,
       kernel,
-      modules: this.#release.modules ? this.#kernel.modules.map(({ btf }) => btf) : [],
-      records: wanted.map(({ record }) => record),
-      localIdsKept: this.#release.localIdsKept,
-      typeMatches: this.#release.typeMatches,
+      modules: modules ? this.#kernel.modules.map(({ btf }) => btf) : [],
       narrowEnums: !this.#release.enum64,
-      known: fixupsOf(this.#kernel),
       spend: () => this.#kernel.spend(),
     });
+    const records = wanted.map(({ record }) => record);
+    const fixups = core.relocate(records, this.#release);
     for (const [index, { slot }] of wanted.entries()) {
       const fixup = fixups[index];
       if (fixup) patchCilium(slots, slot, fixup, this.#release.poisonsWide);
     }
   }
-
-  #recordsByFunction(): ReadonlyMap<number, readonly PlacedRecord[]> {
-    if (this.#records) return this.#records;
-    const records = new Map<number, PlacedRecord[]>();
-    for (const each of placeRecords(this.#object)) {
-      const own = records.get(each.function.index);
-      if (own) own.push(each);
-      else records.set(each.function.index, [each]);
-    }
-    this.#records = records;
-    return records;
-  }
 }
 
-const FIXUPS = new WeakMap<Kernel, Map<string, CiliumFixup>>();
+const CORES = new WeakMap<Kernel, Map<string, CiliumCore>>();
 
-/** Shared by all releases. A kernel is asked about one object only. */
-function fixupsOf(kernel: Kernel): Map<string, CiliumFixup> {
-  const known = FIXUPS.get(kernel) ?? new Map<string, CiliumFixup>();
-  FIXUPS.set(kernel, known);
-  return known;
+/** One for all releases that see the same types. A kernel is asked about one object only. */
+function coreOf(kernel: Kernel, sides: CiliumSides): CiliumCore {
+  const cores = CORES.get(kernel) ?? new Map<string, CiliumCore>();
+  CORES.set(kernel, cores);
+  const key = `${sides.modules.length} ${sides.narrowEnums}`;
+  const core = cores.get(key) ?? new CiliumCore(sides);
+  cores.set(key, core);
+  return core;
 }
 
 /** Names must be unique, and every byte of code belongs to the symbol before it. */

@@ -1,10 +1,7 @@
-// The code of an object's functions after CO-RE relocation, for loaders that relocate each function before they link.
-
-import { patchInstruction } from '../btf/core-patch.ts';
-import { CoreRelocator, type CoreResult } from '../btf/core-relocate.ts';
+// The CO-RE records of an object and its code after them, as all loaders share it that relocate before they link.
 import type { CoreRules } from '../btf/core-rules.ts';
 import type { Btf } from '../btf/decode.ts';
-import type { BtfExt, CoreRecord } from '../btf/ext.ts';
+import type { BtfExt } from '../btf/ext.ts';
 import { btfHeader } from '../btf/layouts.ts';
 import { viewOf } from '../bytes/layout.ts';
 import { attempt, FormatError } from '../diagnostics.ts';
@@ -12,19 +9,76 @@ import { SLOT_SIZE } from '../insn/slots.ts';
 import { FunctionIndex } from '../object/function-index.ts';
 import type { BpfObject } from '../object/open.ts';
 import type { BpfFunction } from '../object/programs.ts';
+import { agree, type PatchedCode, type PlacedRecord, patchObject } from './core-code.ts';
 import type { Kernel } from './kernel.ts';
-import { type Evidence, refuse } from './loader.ts';
+import { Evidence, refuse, Unlinkable } from './loader.ts';
 
-/** A record and the slot of the function it is about. */
-export interface PlacedRecord {
-  readonly function: BpfFunction;
-  readonly slot: number;
-  readonly record: CoreRecord;
+/** The CO-RE records of one object, and its code under one set of rules and another: what loaders share. */
+export class ObjectCore {
+  readonly #object: BpfObject;
+  readonly #kernel: Kernel;
+  readonly #patched: { readonly rules: CoreRules; readonly code: PatchedCode }[] = [];
+  /** In file order; only those that lie in a function, not in the leftovers of one that was overridden. */
+  readonly #records: readonly PlacedRecord[];
+  /** By index of the function. */
+  readonly recordsOf: ReadonlyMap<number, readonly PlacedRecord[]>;
+
+  /** For one kernel always the same: a kernel is asked about one object only. */
+  static of(object: BpfObject, kernel: Kernel): ObjectCore {
+    const known = OBJECTS.get(kernel) ?? new ObjectCore(object, kernel);
+    OBJECTS.set(kernel, known);
+    return known;
+  }
+
+  private constructor(object: BpfObject, kernel: Kernel) {
+    this.#object = object;
+    this.#kernel = kernel;
+    this.#records = placeRecords(object);
+    this.recordsOf = byFunction(this.#records);
+  }
+
+  /** @throws Unlinkable, FormatError where the loader gives up on this function. */
+  codeOf(each: BpfFunction, rules: CoreRules, evidence: Evidence): Uint8Array {
+    if (!this.recordsOf.has(each.index)) return each.code;
+    const { functions, absent } = this.#patchedUnder(rules, evidence);
+    const code = functions.get(each.index);
+    if (code instanceof FormatError) throw code;
+    const type = absent.get(each.index);
+    if (type !== undefined && rules.modules && !this.#kernel.knowsModules) {
+      evidence.assumptions.add(`no loaded module has a type ${JSON.stringify(type)}`);
+    }
+    return code ?? each.code;
+  }
+
+  /** Rules with equal effects make the same of every function. */
+  effectOf(rules: CoreRules): string {
+    if (this.#records.length === 0) return 'none';
+    try {
+      const code = this.#patchedUnder(rules, new Evidence());
+      return `${this.#patched.findIndex((each) => each.code === code)}`;
+    } catch (error) {
+      if (error instanceof Unlinkable) return error.message;
+      throw error;
+    }
+  }
+
+  #patchedUnder(rules: CoreRules, evidence: Evidence): PatchedCode {
+    const kernel = this.#kernel.btf(evidence);
+    if (!rules.mixEnums && this.#kernel.hasEnum64(evidence) && rules.checkLocal) {
+      throw refuse('the BTF of the kernel has 64-bit enums, which this loader cannot read');
+    }
+    const known = this.#patched.find((each) => agree(each.rules, rules, each.code.noticed));
+    if (known) return known.code;
+    const target = { kernel, modules: this.#kernel.modules.map(({ btf }) => btf) };
+    const code = patchObject(this.#object, this.#records, target, rules);
+    this.#patched.push({ rules, code });
+    return code;
+  }
 }
 
-/** Every record that lies in a function, in file order; those in leftovers of overridden functions do not. */
-export function placeRecords(object: BpfObject, functions: readonly BpfFunction[] = object.functions): PlacedRecord[] {
-  const { btf, btfExt, elf } = object;
+const OBJECTS = new WeakMap<Kernel, ObjectCore>();
+
+function placeRecords({ btf, btfExt, elf, functions }: BpfObject): PlacedRecord[] {
   if (btf === undefined || btfExt === undefined) return [];
   const index = new FunctionIndex(functions);
   return btfExt.coreRelocations.flatMap(({ name, records }) => {
@@ -38,96 +92,14 @@ export function placeRecords(object: BpfObject, functions: readonly BpfFunction[
   });
 }
 
-/** Comparisons for one object and one set of rules; the largest real objects stay below a million. */
-const WORK_BUDGET = 4_000_000;
-const KNOWN = new WeakMap<Kernel, Map<CoreRules, CoreCode>>();
-
-/** Releases with the same rules share the work. A kernel is asked about one object only. */
-export function coreCodeOf(object: BpfObject, kernel: Kernel, rules: CoreRules): CoreCode {
-  const known = KNOWN.get(kernel) ?? new Map<CoreRules, CoreCode>();
-  KNOWN.set(kernel, known);
-  const code = known.get(rules) ?? new CoreCode(object, kernel, rules);
-  known.set(rules, code);
-  return code;
-}
-
-export class CoreCode {
-  readonly #object: BpfObject;
-  readonly #kernel: Kernel;
-  readonly #rules: CoreRules;
-  readonly #records: readonly PlacedRecord[];
-  /** By index of the function. */
-  readonly #affected: ReadonlySet<number>;
-  /** Names of types that the kernel proper has none of, by function: a module may have one. */
-  readonly #absent = new Map<number, string>();
-  #patched: ReadonlyMap<number, Uint8Array | FormatError> | undefined;
-
-  constructor(object: BpfObject, kernel: Kernel, rules: CoreRules, functions = object.functions) {
-    this.#object = object;
-    this.#kernel = kernel;
-    this.#rules = rules;
-    this.#records = placeRecords(object, functions);
-    this.#affected = new Set(this.#records.map((each) => each.function.index));
+function byFunction(records: readonly PlacedRecord[]): Map<number, PlacedRecord[]> {
+  const grouped = new Map<number, PlacedRecord[]>();
+  for (const each of records) {
+    const own = grouped.get(each.function.index);
+    if (own) own.push(each);
+    else grouped.set(each.function.index, [each]);
   }
-
-  /** @throws Unlinkable, FormatError where the loader gives up on this function. */
-  of(each: BpfFunction, evidence: Evidence): Uint8Array {
-    if (!this.#affected.has(each.index)) return each.code;
-    const kernel = this.#kernel.btf(evidence);
-    if (!this.#rules.mixEnums && this.#kernel.hasEnum64(evidence) && this.#rules.checkLocal) {
-      throw refuse('the BTF of the kernel has 64-bit enums, which this loader cannot read');
-    }
-    this.#patched ??= this.#patchAll(kernel);
-    const code = this.#patched.get(each.index);
-    if (code instanceof FormatError) throw code;
-    const absent = this.#absent.get(each.index);
-    if (absent !== undefined && this.#rules.modules && !this.#kernel.knowsModules) {
-      evidence.assumptions.add(`no loaded module has a type ${JSON.stringify(absent)}`);
-    }
-    return code ?? each.code;
-  }
-
-  /** In file order, whichever functions are asked for: what an earlier record rules out is no candidate for a later one. */
-  #patchAll(kernel: Btf): Map<number, Uint8Array | FormatError> {
-    const { btf, elf } = this.#object;
-    const patched = new Map<number, Uint8Array | FormatError>();
-    if (btf === undefined) return patched;
-    const modules = this.#kernel.modules.map((each) => each.btf);
-    const relocator = new CoreRelocator(btf, { kernel, modules }, this.#rules, WORK_BUDGET);
-    for (const { function: home, slot, record } of this.#records) {
-      const result = relocator.relocate(record);
-      if (isUnmatched(result) && !hasCandidate(kernel, btf.name(record.type), this.#rules)) {
-        this.#absent.set(home.index, this.#rules.essentialName(btf.name(record.type)));
-      }
-      const code = patched.get(home.index) ?? new Uint8Array(home.code);
-      if (code instanceof FormatError) continue;
-      patched.set(home.index, this.#patch(code, slot, result, elf.littleEndian) ?? code);
-    }
-    return patched;
-  }
-
-  #patch(code: Uint8Array, slot: number, result: CoreResult, little: boolean): FormatError | undefined {
-    const at = slot * SLOT_SIZE;
-    if (result.outcome === 'refused') return new FormatError('core-refused', at, result.reason);
-    if (!Number.isInteger(slot)) return new FormatError('core-refused', at, `no instruction begins at byte ${at}`);
-    try {
-      code.set(patchInstruction(code.subarray(at, at + 2 * SLOT_SIZE), little, result, this.#rules), at);
-      return undefined;
-    } catch (error) {
-      if (error instanceof FormatError) return error;
-      throw error;
-    }
-  }
-}
-
-function isUnmatched(result: CoreResult): boolean {
-  if (result.outcome === 'value') return result.target === undefined && result.local.kind !== 'local_type_id';
-  return result.outcome === 'poison';
-}
-
-function hasCandidate(kernel: Btf, name: string, { essentialName }: CoreRules): boolean {
-  const wanted = essentialName(name);
-  return kernel.typesOfStem(name).some((id) => essentialName(kernel.name(id)) === wanted);
+  return grouped;
 }
 
 /** Loaders go on without types and records that they cannot read; whether they could read these is not known. */

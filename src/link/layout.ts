@@ -25,7 +25,7 @@ export interface LayoutRules {
   readonly little: boolean;
   /** The code of a function before it is linked. */
   readonly codeOf: (each: BpfFunction) => Uint8Array;
-  /** The function that a slot of `home` refers to; `undefined` when none. */
+  /** The function that a call or 64-bit constant of `home` refers to; `undefined` when none. */
   readonly referenceAt: (home: BpfFunction, slots: InstructionSlots, slot: number) => Reference | undefined;
 }
 
@@ -54,6 +54,8 @@ export function layOut(main: BpfFunction, rules: LayoutRules, also: readonly Bpf
     checkLimits(placed.length, end);
     const slots = new InstructionSlots(code, little);
     for (let slot = 0; slot < slots.count; slot++) {
+      const opcode = slots.opcode(slot);
+      if (opcode !== OPCODE.CALL && opcode !== OPCODE.LD_IMM64) continue;
       const reference = rules.referenceAt(each, slots, slot);
       if (reference === undefined) continue;
       fixups.push({ ...reference, slot: start + slot });

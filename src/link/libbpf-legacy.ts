@@ -6,7 +6,7 @@ import { STB } from '../elf/names.ts';
 import { SLOT_SIZE } from '../insn/slots.ts';
 import type { BpfObject } from '../object/open.ts';
 import type { BpfFunction } from '../object/programs.ts';
-import { type CoreCode, coreCodeOf } from './core.ts';
+import { ObjectCore } from './core.ts';
 import { type ExternAnswer, Externs } from './externs.ts';
 import type { Kernel } from './kernel.ts';
 import { assemble, checkLimits, type Placed, type Stream } from './layout.ts';
@@ -20,6 +20,7 @@ export const LIBBPF_LEGACY: Loader = {
   since: '0',
   until: '0.1',
   poisonsMaps: false,
+  distinction: () => 'sections are programs',
   open: (object, kernel) => {
     const opened = new LegacyObject(object, kernel);
     return (program) => opened.link(program);
@@ -31,13 +32,13 @@ const RULES = libbpfRules([0, 1]);
 
 class LegacyObject {
   readonly #object: BpfObject;
-  readonly #core: CoreCode;
+  readonly #core: ObjectCore;
   readonly #externs: Externs;
   readonly #problem: Unlinkable | undefined;
 
   constructor(object: BpfObject, kernel: Kernel) {
     this.#object = object;
-    this.#core = coreCodeOf(object, kernel, RULES);
+    this.#core = ObjectCore.of(object, kernel);
     this.#externs = new Externs(object, kernel, { kfuncFlavors: false, core: RULES });
     // What 0.2 refuses was no better before.
     const next = LIBBPF_RELEASES.at(-1);
@@ -72,7 +73,7 @@ class LegacyObject {
     const placed = text === undefined ? own : [...own, ...this.#place(text, length)];
     const count = length + (text?.size ?? 0) / SLOT_SIZE;
     checkLimits(placed.length, count);
-    const codeOf = (each: BpfFunction) => this.#core.of(each, evidence);
+    const codeOf = (each: BpfFunction) => this.#core.codeOf(each, RULES, evidence);
     const slots = assemble(placed, count, { little: elf.littleEndian, codeOf });
     for (const { slot, target } of this.#callsOf(placed)) {
       // `target` counts in .text, which begins behind the section.

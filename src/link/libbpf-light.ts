@@ -1,7 +1,7 @@
 // Light skeletons (`bpftool gen skeleton -L`, since 0.5): libbpf puts the code together, a small loader program inside the kernel
 // fills in what only the kernel knows. Maps stay numbers of the object, and these are hashed; CO-RE is done by the kernel.
 import { type CoreRules, LIBBPF_RULES } from '../btf/core-rules.ts';
-import { LibbpfObject } from './libbpf.ts';
+import { distinguish, LibbpfObject } from './libbpf.ts';
 import { LIBBPF_RELEASES, type LibbpfRelease } from './libbpf-releases.ts';
 import type { Loader } from './loader.ts';
 
@@ -18,14 +18,18 @@ const STRETCHES: readonly Stretch[] = [
 const core: CoreRules = { ...LIBBPF_RULES, prune: false };
 
 export const LIBBPF_LIGHT: readonly Loader[] = LIBBPF_RELEASES.slice(0, 1).flatMap((newest) =>
-  STRETCHES.map(({ since, until, ...rules }) => ({
-    name: 'libbpf-light',
-    since,
-    ...(until !== undefined && { until }),
-    poisonsMaps: false,
-    open: (object, kernel) => {
-      const opened = new LibbpfObject(object, kernel, { ...newest, ...rules, core, loneTextProgram: false }, 'light');
-      return (program) => opened.link(program);
-    },
-  })),
+  STRETCHES.map(({ since, until, ...rules }) => {
+    const release = { ...newest, ...rules, core, loneTextProgram: false };
+    return {
+      name: 'libbpf-light',
+      since,
+      ...(until !== undefined && { until }),
+      poisonsMaps: false,
+      distinction: (object, kernel) => distinguish(release, object, kernel),
+      open: (object, kernel) => {
+        const opened = new LibbpfObject(object, kernel, release, 'light');
+        return (program) => opened.link(program);
+      },
+    };
+  }),
 );

@@ -58,8 +58,8 @@ function checkRelocations({ elf, functions, relocations }: BpfObject, release: L
     const slots = new InstructionSlots(home.code, elf.littleEndian);
     let last = -1;
     for (const relocation of relocations[home.index] ?? []) {
-      const where = `slot ${relocation.instruction} of ${JSON.stringify(home.name)}`;
-      if (relocation.instruction === last) throw refuse(`${where} has two relocations`);
+      const where = () => `slot ${relocation.instruction} of ${JSON.stringify(home.name)}`;
+      if (relocation.instruction === last) throw refuse(`${where()} has two relocations`);
       last = relocation.instruction;
       checkInstruction(slots, relocation, where);
       checkTarget(elf, slots, relocation, where);
@@ -68,38 +68,39 @@ function checkRelocations({ elf, functions, relocations }: BpfObject, release: L
   }
 }
 
-function checkInstruction(slots: InstructionSlots, { instruction, target }: BpfRelocation, where: string): void {
+function checkInstruction(slots: InstructionSlots, { instruction, target }: BpfRelocation, where: () => string): void {
   const opcode = slots.opcode(instruction);
   const isCall = opcode === OPCODE.CALL;
-  if (!isCall && opcode !== OPCODE.LD_IMM64) throw refuse(`${where} has a relocation, but no place for one`);
-  if (!isCall && instruction + 1 >= slots.count) throw refuse(`${where} is cut in half`);
+  if (!isCall && opcode !== OPCODE.LD_IMM64) throw refuse(`${where()} has a relocation, but no place for one`);
+  if (!isCall && instruction + 1 >= slots.count) throw refuse(`${where()} is cut in half`);
   if (isCall && target.kind === 'call' && slots.src(instruction) !== CALL.SUBPROGRAM) {
-    throw refuse(`${where} calls a subprogram as if it were a helper`);
+    throw refuse(`${where()} calls a subprogram as if it were a helper`);
   }
 }
 
-function checkTarget(elf: ElfFile, slots: InstructionSlots, relocation: BpfRelocation, where: string): void {
+function checkTarget(elf: ElfFile, slots: InstructionSlots, relocation: BpfRelocation, where: () => string): void {
   const { target, instruction } = relocation;
   if (target.kind === 'unknown') {
-    throw refuse(`${where} refers to ${JSON.stringify(relocation.name)}, which is nothing libbpf knows`);
+    throw refuse(`${where()} refers to ${JSON.stringify(relocation.name)}, which is nothing libbpf knows`);
   }
   if (target.kind !== 'function' && target.kind !== 'call') return;
   const symbol = elf.symbols[relocation.symbol];
-  if (elf.sections[symbol?.section ?? 0]?.name !== TEXT) throw refuse(`${where} refers to code outside .text`);
+  if (elf.sections[symbol?.section ?? 0]?.name !== TEXT) throw refuse(`${where()} refers to code outside .text`);
   // A call counts in instructions, an address in bytes.
   const offset = (symbol?.value ?? 0) + (target.kind === 'function' ? slots.imm(instruction) : 0);
-  if (offset % SLOT_SIZE !== 0) throw refuse(`${where} refers to the middle of an instruction`);
+  if (offset % SLOT_SIZE !== 0) throw refuse(`${where()} refers to the middle of an instruction`);
 }
 
 function checkAddress(
   elf: ElfFile,
   { symbol: index, name }: BpfRelocation,
-  where: string,
+  where: () => string,
   release: LibbpfRelease,
 ): void {
   if (!release.functionAddresses) throw refuse('libbpf before 0.4 knows no function addresses');
   const symbol = elf.symbols[index];
   const isSection = symbol?.type === STT.SECTION && symbol.binding === STB.LOCAL;
   const isGlobal = symbol?.type === STT.FUNC && symbol.binding === STB.GLOBAL;
-  if (!isSection && !isGlobal) throw refuse(`${where} has the address of ${JSON.stringify(name)}, which is not global`);
+  if (!isSection && !isGlobal)
+    throw refuse(`${where()} has the address of ${JSON.stringify(name)}, which is not global`);
 }

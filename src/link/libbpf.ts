@@ -1,12 +1,14 @@
 // libbpf since 0.2: what bpf_object__load makes of an object, for programs and for light skeletons.
 import type { Btf } from '../btf/decode.ts';
+import { BTF_KIND } from '../btf/layouts.ts';
+import { STB, STT } from '../elf/names.ts';
 import { OPCODE, POISON, PSEUDO } from '../insn/opcodes.ts';
 import { type InstructionSlots, SLOT_SIZE } from '../insn/slots.ts';
 import { FunctionIndex } from '../object/function-index.ts';
 import type { BpfObject } from '../object/open.ts';
 import type { BpfFunction } from '../object/programs.ts';
 import type { BpfRelocation } from '../object/relocations.ts';
-import { type CoreCode, coreCodeOf } from './core.ts';
+import { ObjectCore } from './core.ts';
 import { type ExternAnswer, Externs } from './externs.ts';
 import type { Kernel } from './kernel.ts';
 import { isSubprogramCall, layOut, type Reference } from './layout.ts';
@@ -22,6 +24,7 @@ export const LIBBPF: readonly Loader[] = LIBBPF_RELEASES.map((release) => ({
   since: release.since,
   ...(release.until !== undefined && { until: release.until }),
   poisonsMaps: release.poisonsMaps,
+  distinction: (object, kernel) => distinguish(release, object, kernel),
   open: (object, kernel) => {
     const opened = new LibbpfObject(object, kernel, release, 'direct');
     return (program) => opened.link(program);
@@ -29,13 +32,41 @@ export const LIBBPF: readonly Loader[] = LIBBPF_RELEASES.map((release) => ({
 }));
 
 const TEXT = '.text';
+const CALLBACK_TAG = 'exception_callback:';
+
+/** What of a release matters to an object: see `Loader.distinction`. */
+export function distinguish(release: LibbpfRelease, object: BpfObject, kernel: Kernel): string {
+  const { maps, btf, functions, externs } = object;
+  const hasExterns = externs.length > 0;
+  const matters: Record<keyof Omit<LibbpfRelease, 'since' | 'until' | 'poisonsMaps'>, boolean | string> = {
+    core: `${ObjectCore.of(object, kernel).effectOf(release.core)} ${hasExterns && release.core.mixEnums}`,
+    functionAddresses: release.functionAddresses && hasStaticProgramsOrAddresses(object),
+    legacyMaps: release.legacyMaps && maps.some(({ origin }) => origin === 'legacy'),
+    poisonsKfuncs: release.poisonsKfuncs && hasExterns,
+    exceptionCallbacks: release.exceptionCallbacks && btf !== undefined && declarationTags(btf).length > 0,
+    kfuncFlavors: release.kfuncFlavors && hasExterns,
+    arena: release.arena && maps.some(({ type }) => type === 'arena'),
+    lightKfuncAddresses: release.lightKfuncAddresses && hasExterns,
+    loneTextProgram: release.loneTextProgram && functions.length === 1,
+  };
+  return JSON.stringify(matters);
+}
+
+function hasStaticProgramsOrAddresses({ elf, relocations }: BpfObject): boolean {
+  return (
+    elf.symbols.some(
+      ({ type, binding, section }) =>
+        type === STT.FUNC && binding === STB.LOCAL && elf.sections[section ?? 0]?.name !== TEXT,
+    ) || relocations.some((own) => own.some(({ target }) => target.kind === 'function'))
+  );
+}
 
 export class LibbpfObject {
   readonly #object: BpfObject;
   readonly #kernel: Kernel;
   readonly #release: LibbpfRelease;
   readonly #form: CodeForm;
-  readonly #core: CoreCode;
+  readonly #core: ObjectCore;
   readonly #externs: Externs;
   readonly #index: FunctionIndex;
   readonly #text: number | undefined;
@@ -47,7 +78,7 @@ export class LibbpfObject {
     this.#kernel = kernel;
     this.#release = release;
     this.#form = form;
-    this.#core = coreCodeOf(object, kernel, release.core);
+    this.#core = ObjectCore.of(object, kernel);
     const { core, kfuncFlavors } = release;
     // The loader program of a light skeleton asks the kernel by name alone.
     this.#externs = new Externs(object, kernel, { kfuncFlavors, ...(form === 'direct' && { core }) });
@@ -67,7 +98,7 @@ export class LibbpfObject {
       program,
       {
         little,
-        codeOf: (each) => this.#core.of(each, evidence),
+        codeOf: (each) => this.#core.codeOf(each, this.#release.core, evidence),
         referenceAt: (home, slots, slot) => this.#referenceAt(home, slots, slot),
       },
       this.#exceptionCallbacks(program),
@@ -101,7 +132,7 @@ export class LibbpfObject {
     const own = new Evidence();
     for (const each of this.#object.subprograms) {
       try {
-        this.#core.of(each, own);
+        this.#core.codeOf(each, this.#release.core, own);
       } catch (error) {
         // Without the kernel's types a program that needs none of them is known all the same.
         if (!(error instanceof Unlinkable) || error.obstacle === 'refused') throw error;
@@ -195,7 +226,17 @@ export class LibbpfObject {
   }
 }
 
-const CALLBACK_TAG = 'exception_callback:';
+const DECLARATION_TAGS = new WeakMap<Btf, readonly number[]>();
+
+function declarationTags(btf: Btf): readonly number[] {
+  const known = DECLARATION_TAGS.get(btf);
+  if (known) return known;
+  const tags: number[] = [];
+  for (let id = btf.firstId; id <= btf.count; id++) if (btf.kindNumber(id) === BTF_KIND.DECL_TAG) tags.push(id);
+  DECLARATION_TAGS.set(btf, tags);
+  return tags;
+}
+
 const KNOWN_CALLBACKS = new WeakMap<Btf, ReadonlyMap<string, readonly string[]>>();
 
 /** Callbacks by the name of the function that is tagged with them. */
@@ -203,8 +244,7 @@ function exceptionCallbacks(btf: Btf): ReadonlyMap<string, readonly string[]> {
   const known = KNOWN_CALLBACKS.get(btf);
   if (known) return known;
   const callbacks = new Map<string, string[]>();
-  for (let id = btf.firstId; id <= btf.count; id++) {
-    if (btf.kind(id) !== 'decl_tag') continue;
+  for (const id of declarationTags(btf)) {
     const tag = btf.type(id);
     if (tag.kind !== 'decl_tag' || tag.component !== -1 || !tag.name.startsWith(CALLBACK_TAG)) continue;
     const tagged = btf.type(tag.type);

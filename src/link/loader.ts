@@ -16,6 +16,8 @@ export interface Loader {
   readonly until?: string;
   /** `autocreate` can switch off single maps: see `variants.ts`. */
   readonly poisonsMaps: boolean;
+  /** What of it matters to this object: loaders of one name that answer alike make the same of every program. */
+  readonly distinction: (object: BpfObject, kernel: Kernel) => string;
   readonly open: (object: BpfObject, kernel: Kernel) => Link;
 }
 

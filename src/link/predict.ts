@@ -64,8 +64,7 @@ const WORK_BUDGET = 1 << 25;
 /** For every program of the object, in its order. Never throws for bad input: what stands in the way is in the result. */
 export function predictTags(object: BpfObject, target: Target): ProgramTags[] {
   const { littleEndian: little } = object.elf;
-  const kernel = new Kernel(target, little);
-  const opened = LOADERS.map((loader) => ({ loader, run: loader.open(object, kernel) }));
+  const opened = openLoaders(object, new Kernel(target, little));
   const budget = { left: WORK_BUDGET };
   const foreign = target.littleEndian !== undefined && target.littleEndian !== little;
   return programsOf(object).map((program) => {
@@ -91,18 +90,31 @@ const FOREIGN: Attempt = {
   result: { obstacle: 'refused', reason: 'the object has the byte order of another machine' },
 };
 
-function runAll(
-  opened: readonly { readonly loader: Loader; readonly run: Link }[],
-  program: BpfFunction,
-  budget: { left: number },
-): Attempt[] {
-  return opened.map(({ loader, run }) => {
+/** Loaders that make the same of the object, and the one link that speaks for them. */
+interface Opened {
+  readonly loaders: Loader[];
+  readonly run: Link;
+}
+
+function openLoaders(object: BpfObject, kernel: Kernel): Opened[] {
+  const opened = new Map<string, Opened>();
+  for (const loader of LOADERS) {
+    const key = `${loader.name} ${loader.distinction(object, kernel)}`;
+    const same = opened.get(key);
+    if (same) same.loaders.push(loader);
+    else opened.set(key, { loaders: [loader], run: loader.open(object, kernel) });
+  }
+  return [...opened.values()];
+}
+
+function runAll(opened: readonly Opened[], program: BpfFunction, budget: { left: number }): Attempt[] {
+  return opened.map(({ loaders, run }) => {
     const result: LinkedCode | NotLinked =
       budget.left > 0
         ? link(run, program)
         : { obstacle: 'refused', reason: `predicting it takes more than ${WORK_BUDGET} steps` };
     if ('code' in result) budget.left -= result.code.length / SLOT_SIZE;
-    return { loaders: [loader], result };
+    return { loaders, result };
   });
 }
 

@@ -1,6 +1,6 @@
 // The kernel's name for code: bpf_prog_info.tag, out of the instructions as a loader hands them over (bpf_prog_calc_tag).
 // Works on any instruction array, wherever it was found.
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { OPCODE, PSEUDO } from '../insn/opcodes.ts';
 import { SLOT_SIZE } from '../insn/slots.ts';
 
@@ -59,5 +59,5 @@ function isBlank(code: Uint8Array, at: number): boolean {
 }
 
 function digest(algorithm: TagAlgorithm, bytes: Uint8Array): string {
-  return createHash(algorithm).update(bytes).digest('hex').slice(0, TAG_DIGITS);
+  return hash(algorithm, bytes, 'hex').slice(0, TAG_DIGITS);
 }
