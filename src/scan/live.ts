@@ -32,7 +32,7 @@ export interface LiveOptions {
   readonly jobs?: number;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: LiveProgress) => void;
-  /** Given every object found, with its bytes the first time they are seen. */
+  /** Given every object found, with its bytes the first time they are seen, and those of `ObjectEvent.elf`. */
   readonly onCarved?: (object: CarvedObject, content: Uint8Array | undefined, elf: Uint8Array | undefined) => void;
   /** Given the instructions of every program as the kernel rewrote them, where it shows them. */
   readonly onInstructions?: (program: LiveProgram, xlated: Uint8Array) => void;

@@ -83,7 +83,7 @@ async function runLive(args: Arguments): Promise<ExitStatus> {
       signal: interrupt.signal,
       onProgress: ({ stage, sources, bytes }) => spinner.say(progressWords(stage, sources, bytes)),
       ...(evidence && {
-        onCarved: (object, content) => carved.push({ object, content }),
+        onCarved: (object, content, elf) => carved.push({ object, content, elf }),
         onInstructions: (program, xlated) => instructions.push({ program, xlated }),
       }),
     });
@@ -182,6 +182,7 @@ async function render(report: LiveReport, isPicked: boolean, args: Arguments): P
 interface Carved {
   readonly object: CarvedObject;
   readonly content: Uint8Array | undefined;
+  readonly elf: Uint8Array | undefined;
 }
 
 interface Instructions {
@@ -203,7 +204,7 @@ function keepInstructions({ programs }: LiveReport, all: readonly Instructions[]
 function keep(
   { programs }: LiveReport,
   carved: readonly Carved[],
-  add: (object: CarvedObject, content: Uint8Array | undefined) => void,
+  add: (object: CarvedObject, content: Uint8Array | undefined, elf: Uint8Array | undefined) => void,
 ): CarvedObject[] {
   const wanted = new Set(
     programs
@@ -211,7 +212,7 @@ function keep(
       .map(({ object }) => object.sha256),
   );
   const kept = carved.filter(({ object }) => wanted.has(object.sha256));
-  for (const { object, content } of kept) add(object, content);
+  for (const { object, content, elf } of kept) add(object, content, elf);
   return kept.map(({ object }) => object);
 }
 
