@@ -41,15 +41,14 @@ export function carveOutside(reader: Reader, anchors: Anchors, options: OutsideO
   const { size, raw, aligned, preferLittle, budget = newRunBudget() } = options;
   const blocks = new BlockReader(reader);
   const known = coalesce(options.known);
-  const headerless = carveHeaderless(blocks, anchors.btf, size, known);
-  const objects = coalesce([...known, ...headerless.rebuilt.map((each) => extent(each.offset, each.bytes.length))]);
-  const skeletons = carveLightSkeletons(blocks, outside(anchors.loaders, objects), budget);
-  const found = { rebuilt: headerless.rebuilt, skeletons: skeletons.skeletons };
-  const limited = headerless.limited || skeletons.limited;
-  if (!raw) return { ...found, partial: [], arrays: [], filters: [], limited };
-  const taken = coalesce([...objects, ...skeletons.skeletons.flatMap(extentsOf)]);
+  const { skeletons, limited } = carveLightSkeletons(blocks, outside(anchors.loaders, known), budget);
+  const explained = coalesce([...known, ...skeletons.flatMap(extentsOf)]);
+  const { rebuilt, partial, ...headerless } = carveHeaderless(blocks, anchors.btf, size, explained);
+  const found = { rebuilt, skeletons };
+  if (!raw) return { ...found, partial: [], arrays: [], filters: [], limited: limited || headerless.limited };
+  const taken = coalesce([...explained, ...rebuilt.map((each) => extent(each.offset, each.bytes.length))]);
   const exits = outside(anchors.exits, taken).filter((at) => !aligned || at % SLOT_SIZE === 0);
-  const { near, far } = splitByBtf(exits, headerless.partial);
+  const { near, far } = splitByBtf(exits, partial);
   const programs = carveInstructions(blocks, far, { preferLittle, budget });
   const functions = carveInstructions(blocks, near, { preferLittle, budget, entry: 'function' });
   const arrays = [...programs.arrays, ...functions.arrays].sort((a, b) => a.offset - b.offset);
@@ -57,10 +56,10 @@ export function carveOutside(reader: Reader, anchors: Anchors, options: OutsideO
   const classic = carveClassicFilters(blocks, outside(anchors.returns, all));
   return {
     ...found,
-    partial: headerless.partial,
+    partial,
     arrays,
     filters: classic.filters.filter(({ offset }) => !aligned || offset % CLASSIC_ALIGNMENT === 0),
-    limited: limited || programs.limited || functions.limited || classic.limited,
+    limited: limited || headerless.limited || programs.limited || functions.limited || classic.limited,
   };
 }
 

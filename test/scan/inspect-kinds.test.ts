@@ -153,6 +153,11 @@ describe.skipIf(NO_LIGHT_SKELETON)(`a light skeleton${NO_LIGHT_SKELETON ? ` [${N
     ]);
   });
 
+  test('is one thing: neither its loader nor its BTF is listed again with raw', async () => {
+    const { objects } = await inspect(path, RAW);
+    expect(objects.map(({ kind }) => kind)).toEqual(['light-skeleton']);
+  });
+
   test('narrows to one program and the maps it uses', async () => {
     const skeleton = await one(path, { program: 'exit_openat' });
     expect(skeleton.programs.map(({ name }) => name)).toEqual(['exit_openat']);

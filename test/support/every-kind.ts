@@ -33,12 +33,12 @@ export const FILTER = Uint8Array.from(
 );
 
 /** `xdp`, its header overwritten. */
-export function withoutHeader(): Uint8Array {
+function withoutHeader(): Uint8Array {
   return sampleBytes('bpfel/xdp').fill(0xa5, 0, 64);
 }
 
 /** `uprobe`, its header and its section table overwritten. */
-export function withoutTable(): Uint8Array {
+function withoutTable(): Uint8Array {
   const bytes = sampleBytes('bpfel/uprobe');
   const table = Number(new DataView(bytes.buffer).getBigUint64(40, true));
   return bytes.fill(0xa5, table).fill(0xa5, 0, 64);
