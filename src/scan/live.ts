@@ -157,29 +157,26 @@ class OriginSearch {
   private async searchInstructions(programs: readonly LiveProgram[]): Promise<void> {
     if (programs.length === 0) return;
     const search = new MemoryCodeSearch();
-    const wanted = new Map(programs.map((program) => [program.tag, program]));
+    const missing = new Set(programs.map(({ tag }) => tag));
     const held = heldBy(programs);
     const others = listProcesses().filter((pid) => pid !== process.pid && !held.has(pid));
     const pids = [...held.keys(), ...others];
-    const deadline = Date.now() + INSTRUCTION_SEARCH_MS;
+    const began = Date.now();
     for (const [done, pid] of pids.entries()) {
       // Copies of one program may be held by several processes, each with instructions of its own.
-      const own = held.get(pid) ?? [];
-      const missing = [...new Map([...wanted, ...own.map((program) => [program.tag, program] as const)]).values()];
-      if (missing.length === 0 || this.aborted) return;
-      if (Date.now() > deadline) {
-        this.diagnostics.push(outOfTime(pids.length - done, missing.length));
+      const own = held.get(pid) ?? new Map<string, LiveProgram>();
+      const tags = new Set([...missing, ...own.keys()]);
+      if (tags.size === 0 || this.aborted) return;
+      if (Date.now() - began > (held.has(pid) ? HOLDERS_SEARCH_MS : INSTRUCTION_SEARCH_MS)) {
+        this.diagnostics.push(outOfTime(pids.length - done, tags.size));
         return;
       }
-      const { places, limited } = search.search(pid, {
-        tags: new Set(missing.map(({ tag }) => tag)),
-        // Start repair tries many first instructions: worth it where a program was loaded, not everywhere.
-        freed: held.has(pid) ? missing.flatMap(freedProgram) : [],
-        constants: held.has(pid),
-      });
+      // Start repair tries many first instructions: worth it where the program was loaded, not everywhere.
+      const freed = [...own.values()].flatMap(freedProgram);
+      const { places, limited } = search.search(pid, { tags, freed, constants: held.has(pid) });
       if (limited) this.diagnostics.push(limitReached(pid));
       this.found.push(...places);
-      for (const tag of places.flatMap(tagsOf)) wanted.delete(tag);
+      for (const tag of places.flatMap(tagsOf)) missing.delete(tag);
       this.sources++;
       this.options.onProgress?.({ stage: 'memory', sources: this.sources, bytes: 0 });
       await nextTurn();
@@ -225,8 +222,10 @@ class OriginSearch {
   }
 }
 
-/** Milliseconds that the search for instruction arrays may take. */
+/** Milliseconds that the search for instruction arrays may take, of which nearly all are in holders. */
 const INSTRUCTION_SEARCH_MS = 10_000;
+/** On a busy machine they are still searched when the time for all is over. */
+const HOLDERS_SEARCH_MS = 60_000;
 
 function unexplained(programs: readonly LiveProgram[], explanations: readonly Explanation[]): LiveProgram[] {
   return programs.filter((_, index) => explanations[index]?.origin === undefined);
@@ -257,14 +256,13 @@ function softened(diagnostic: Diagnostic): Diagnostic {
   return diagnostic.severity === 'error' ? { ...diagnostic, severity: 'warning' } : diagnostic;
 }
 
-/** What of these programs each of their holders holds. */
-function heldBy(programs: readonly LiveProgram[]): ReadonlyMap<number, readonly LiveProgram[]> {
-  const held = new Map<number, LiveProgram[]>();
+/** What of these programs each of their holders holds, one for each tag. */
+function heldBy(programs: readonly LiveProgram[]): ReadonlyMap<number, ReadonlyMap<string, LiveProgram>> {
+  const held = new Map<number, Map<string, LiveProgram>>();
   for (const program of programs) {
     for (const { pid } of program.holders) {
-      const list = held.get(pid);
-      if (list) list.push(program);
-      else held.set(pid, [program]);
+      const own = held.get(pid) ?? new Map<string, LiveProgram>();
+      held.set(pid, own.set(program.tag, program));
     }
   }
   return held;
