@@ -34,6 +34,8 @@ export interface ClassicCarving {
 
 /** Shorter ones are found in tables of small numbers. */
 const MIN_INSTRUCTIONS = 4;
+/** No source that was not made to have them has more. */
+const MOST_FILTERS = 1 << 16;
 /** Instructions that are judged for one source. */
 const BUDGET = 1 << 23;
 /** Steps through possible filters, for each instruction of a run. */
@@ -65,6 +67,7 @@ function filtersAround(
   const ends: number[] = new Array(CLASSIC_SIZE).fill(0);
   const filters: ClassicFilter[] = [];
   for (const anchor of anchors) {
+    if (filters.length >= MOST_FILTERS) budget.left = 0;
     if (budget.left <= 0) break;
     const phase = anchor % CLASSIC_SIZE;
     if (anchor < (ends[phase] ?? 0)) continue;

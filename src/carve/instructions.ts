@@ -42,6 +42,8 @@ export interface InstructionOptions {
 
 /** Three instructions or fewer are found in any file of messages. */
 const MIN_SLOTS = 4;
+/** No source that was not made to have them has more; a run may add some. */
+const MOST_ARRAYS = 1 << 16;
 const PROBABLE_SLOTS = 8;
 const PROBABLE_OPCODES = 3;
 /** Steps for programs that are entered from behind, for each slot of their run. */
@@ -58,6 +60,10 @@ export function carveInstructions(
   const finders = [true, false].map((little) => ({ little, runs: new RunFinder(reader, little, budget) }));
   const found: InstructionArray[] = [];
   for (const anchor of anchors) {
+    if (found.length >= MOST_ARRAYS) {
+      budget.limited = true;
+      break;
+    }
     for (const { runs } of finders) {
       const run = runs.runAt(anchor);
       if (run !== undefined && run.kinds.length >= MIN_SLOTS) found.push(...arraysIn(run, entry, budget));

@@ -48,7 +48,8 @@ export function carveOutside(reader: Reader, anchors: Anchors, options: OutsideO
   if (!raw) return { ...found, partial: [], arrays: [], filters: [], limited: limited || headerless.limited };
   const taken = coalesce([...explained, ...rebuilt.map((each) => extent(each.offset, each.bytes.length))]);
   const exits = outside(anchors.exits, taken).filter((at) => !aligned || at % SLOT_SIZE === 0);
-  const { near, far } = splitByBtf(exits, partial);
+  // Where a loader was at work, its functions are programs by now.
+  const { near, far } = splitByBtf(exits, aligned ? [] : partial);
   const programs = carveInstructions(blocks, far, { preferLittle, budget });
   const functions = carveInstructions(blocks, near, { preferLittle, budget, entry: 'function' });
   const arrays = [...programs.arrays, ...functions.arrays].sort((a, b) => a.offset - b.offset);

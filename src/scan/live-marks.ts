@@ -19,7 +19,10 @@ export class LiveMarks {
   }
 
   mark(object: CarvedObject): CarvedObject {
-    return { ...object, programs: object.programs.map((program) => this.#markProgram(program)) };
+    const programs = object.programs.map((program) => this.#markProgram(program));
+    // Arrays have four instructions at least: fewer, which many programs share, would prove nothing.
+    const isProved = object.kind === 'instructions' && programs.some(({ live }) => live !== undefined);
+    return { ...object, programs, ...(isProved && { trust: 'proved' }) };
   }
 
   #markProgram(program: CarvedProgram): CarvedProgram {
