@@ -19,7 +19,7 @@ export interface Blob {
 }
 
 /** Between the blob and the loader: padding, and what a compiler may have put there. */
-const GAP = 4096;
+const GAP = 1024;
 /** The same where BTF shows where the blob is: as far as pieces of one heap lie apart. */
 const WIDE_GAP = 1024 * 1024;
 /** Larger data is not looked for. */
@@ -120,8 +120,9 @@ function pointerToBtf(script: SkeletonScript): number | undefined {
 /** BTF is easily seen, and settles where the rest is. */
 function* placesOfBtf(window: Uint8Array, little: boolean, btf: number): Generator<number> {
   const [first, second] = little ? [0x9f, 0xeb] : [0xeb, 0x9f];
-  for (let at = window.indexOf(first, btf); at >= 0; at = window.indexOf(first, at + 1)) {
-    if (window[at + 1] === second && window[at + 2] === 1) yield at - btf;
+  // Not by indexOf, which takes ten times as long when all bytes are the first one.
+  for (let at = btf; at + 2 < window.length; at++) {
+    if (window[at] === first && window[at + 1] === second && window[at + 2] === 1) yield at - btf;
   }
 }
 

@@ -16,8 +16,8 @@ export interface FoundLoader {
   readonly slots: InstructionSlots;
 }
 
-/** Bytes that are read of a loader first: the smallest take some 1500. */
-const FIRST_READ = 4096;
+/** Bytes that are read of a loader first: real ones take some thousands, false ones end soon. */
+const FIRST_READ = 512;
 /** The kernel takes a million instructions; the largest loaders, of 32 programs and 64 maps, take some ten thousand. */
 const MOST_BYTES = (1 << 17) * SLOT_SIZE;
 /** What it costs to look at a prologue at all. */

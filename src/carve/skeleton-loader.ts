@@ -47,7 +47,8 @@ export const PROLOGUE_SLOTS = 7;
 
 /** Whether a loader begins at `slot`: its first six slots have been the same since libbpf 0.5 (bpf_gen__init). */
 export function isSkeletonPrologue(slots: InstructionSlots, slot: number): boolean {
-  if (slot + PROLOGUE_SLOTS > slots.count) return false;
+  if (slot + PROLOGUE_SLOTS > slots.count || slots.opcode(slot) !== 0xbf || slots.opcode(slot + 5) !== OPCODE.CALL)
+    return false;
   const stack = slots.imm(slot + 3);
   const rows = [
     [0xbf, 6, 1, 0],

@@ -16,5 +16,5 @@ export interface SkeletonWork {
 }
 
 export function newSkeletonWork(): SkeletonWork {
-  return { steps: 1 << 24, bytes: 1 << 29, records: 1 << 17, loaders: 1 << 12, limited: false };
+  return { steps: 1 << 24, bytes: 1 << 28, records: 1 << 17, loaders: 1 << 12, limited: false };
 }
