@@ -69,7 +69,7 @@ function doubts({ relation, mapsAgree, object }: Origin): string[] {
   if (relation === 'identical') said.push(`${TOO_SHORT}; its name is the same`);
   if (mapsAgree === false) said.push('the instructions there refer to other maps: they may be of a copy');
   if (object.rebuilt) said.push('its ELF header was overwritten there, and put back to read it');
-  if (object.repaired) said.push('the first two instructions there were overwritten, and put back for the proof');
+  if (object.repaired) said.push('the first instructions there were overwritten, and put back for the proof');
   return said;
 }
 
