@@ -1,7 +1,7 @@
 // Joins live programs with code that was found: by tag, whatever the loader, the algorithm or the variant.
 // Pure: reads no kernel and no file.
 import type { LiveProgram } from '../host/records.ts';
-import { generatorsOf } from '../link/generators.ts';
+import { generatorsOf, generatorsOfCode } from '../link/generators.ts';
 import { type CodePlace, type CodeSource, type Match, type Origin, originsOf, placeOf, sameName } from './origin.ts';
 
 /** Code of the same name whose tag is another: what an investigator looks at next. */
@@ -35,14 +35,28 @@ export interface KnownCode {
 /** Proofs and near misses kept for one program; a library in a hundred processes would fill pages. */
 const KEPT = 32;
 
-/** An explanation for each of `programs`, in their order. */
-export function correlate(programs: readonly LiveProgram[], found: readonly CodeSource[]): Explanation[] {
+/** What the kernel shows of the instructions of a program. */
+export type ShownCode = (program: LiveProgram) => Uint8Array | undefined;
+
+/** An explanation for each of `programs`, in their order. Only of those without an origin `shown` is asked. */
+export function correlate(
+  programs: readonly LiveProgram[],
+  found: readonly CodeSource[],
+  shown?: ShownCode,
+): Explanation[] {
   const byTag = indexByTag(found);
   const byName = indexByName(found);
-  return programs.map((live) => explain(live, byTag.get(live.tag) ?? [], byName.get(nameKey(live.name ?? '')) ?? []));
+  return programs.map((live) =>
+    explain(live, byTag.get(live.tag) ?? [], byName.get(nameKey(live.name ?? '')) ?? [], shown),
+  );
 }
 
-function explain(live: LiveProgram, matches: readonly Match[], namesakes: readonly Namesake[]): Explanation {
+function explain(
+  live: LiveProgram,
+  matches: readonly Match[],
+  namesakes: readonly Namesake[],
+  shown: ShownCode | undefined,
+): Explanation {
   const proofs = originsOf(live, matches);
   // Of code that many share, only what bears the program's name can be where it comes from.
   const origins = proofs.filter(({ relation, program }) => relation === 'origin' || isNamed(live, program));
@@ -51,13 +65,16 @@ function explain(live: LiveProgram, matches: readonly Match[], namesakes: readon
   if (origin) {
     return { origin, otherOrigins: otherOrigins.slice(0, KEPT), identicalTo: [], sameBytesAs: [], nearMisses: [] };
   }
-  const sameBytesAs = generatorsOf(live.tag).map(({ generator, what, slots }) => ({
-    generator,
-    what,
-    instructions: slots,
-  }));
+  const sameBytesAs = knownCode(live, shown);
   const nearMisses = namesakes.filter(({ program }) => sameName(live, program)).map(nearMiss);
   return { otherOrigins: [], identicalTo, sameBytesAs, nearMisses: nearMisses.slice(0, KEPT) };
+}
+
+function knownCode(live: LiveProgram, shown: ShownCode | undefined): KnownCode[] {
+  const byTag = generatorsOf(live.tag);
+  const code = byTag.length > 0 ? undefined : shown?.(live);
+  const generated = code === undefined ? byTag : generatorsOfCode(code, live.tag);
+  return generated.map(({ generator, what, slots }) => ({ generator, what, instructions: slots }));
 }
 
 function isNamed(live: LiveProgram, name: string | undefined): boolean {

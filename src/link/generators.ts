@@ -3,7 +3,14 @@
 
 import { CLASS, MODE, OPCODE, PSEUDO, SIZE } from '../insn/opcodes.ts';
 import { add64, assemble, callHelper, copy64, exit, mov64, type Slot } from './assemble.ts';
-import { deviceProgram, type Firewall, firewallProgram, STATIC_DEVICES } from './systemd.ts';
+import {
+  type DeviceRule,
+  deviceProgram,
+  type Firewall,
+  firewallProgram,
+  readDeviceProgram,
+  STATIC_DEVICES,
+} from './systemd.ts';
 import { type CodeTags, tagCode } from './tag.ts';
 
 export interface GeneratedCode {
@@ -19,6 +26,23 @@ export interface GeneratedCode {
 /** What is known to generate code with this tag, 16 hexadecimal digits, on a machine of this byte order. Usually none, at most a few. */
 export function generatorsOf(tag: string, little = true): readonly GeneratedCode[] {
   return index(little).get(tag) ?? [];
+}
+
+/**
+ * What is known to generate code of this form, whatever it was told to put in. Code that has another tag than the program was
+ * rewritten by the kernel, and says nothing.
+ */
+export function generatorsOfCode(code: Uint8Array, tag: string, little = true): readonly GeneratedCode[] {
+  if (!Object.values(tagCode(code, little)).includes(tag)) return [];
+  const rules = readDeviceProgram(code, little) ?? [];
+  return rules.length === 0
+    ? []
+    : [describe('systemd', `device filter: ${rules.map(ruleText).join(', ')}`, code, little)];
+}
+
+/** `char 1:3 rwm`, `char 136:* rw`, as DeviceAllow= of systemd would have it in numbers. */
+function ruleText({ type, major, minor, access }: DeviceRule): string {
+  return `${type} ${major ?? '*'}:${minor ?? '*'} ${access}`;
 }
 
 /** All of them. */

@@ -137,16 +137,21 @@ class OriginSearch {
 
   async explain(programs: readonly LiveProgram[]): Promise<Explanation[]> {
     const { searchOrigins = true, searchMemory = true, match = [] } = this.options;
-    if (!searchOrigins || programs.length === 0) return correlate(programs, []);
+    if (!searchOrigins || programs.length === 0) return this.correlate(programs);
     await this.search('files', [...match, ...holderFiles(holdersOf(programs))], {});
     const byFiles = correlate(programs, this.found);
     const left = unexplained(programs, byFiles);
-    if (!searchMemory || left.length === 0 || this.aborted) return byFiles;
+    if (!searchMemory || left.length === 0 || this.aborted) return this.correlate(programs);
     await this.search('memory', [], { pids: holdersOf(left) });
-    const byObjects = correlate(programs, this.found);
-    if (this.options.capture !== undefined) return byObjects;
-    await this.searchInstructions(unexplained(programs, byObjects));
-    return correlate(programs, this.found);
+    if (this.options.capture === undefined) {
+      await this.searchInstructions(unexplained(programs, correlate(programs, this.found)));
+    }
+    return this.correlate(programs);
+  }
+
+  /** With all that was found, and with what this kernel shows of its own programs. */
+  private correlate(programs: readonly LiveProgram[]): Explanation[] {
+    return correlate(programs, this.found, this.options.capture === undefined ? shownCode : undefined);
   }
 
   private get aborted(): boolean {
@@ -231,9 +236,14 @@ function unexplained(programs: readonly LiveProgram[], explanations: readonly Ex
   return programs.filter((_, index) => explanations[index]?.origin === undefined);
 }
 
-function freedProgram({ id, tag }: LiveProgram): FreedProgram[] {
+function shownCode({ id }: LiveProgram): Uint8Array | undefined {
   const xlated = id === undefined ? 'no id' : readInstructions(id);
-  return typeof xlated === 'string' ? [] : [{ tag, xlated }];
+  return typeof xlated === 'string' ? undefined : xlated;
+}
+
+function freedProgram(program: LiveProgram): FreedProgram[] {
+  const xlated = shownCode(program);
+  return xlated === undefined ? [] : [{ tag: program.tag, xlated }];
 }
 
 /** A few instructions that many share explain nothing: the search for the program's own goes on. */

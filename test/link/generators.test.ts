@@ -1,7 +1,7 @@
 // Generated code against what the programs themselves were seen to load: the tags come from running kernels.
 import { expect, test } from 'vitest';
 import { isValidCode } from '../../src/insn/slot-rules.ts';
-import { generatedCode, generatorsOf } from '../../src/link/generators.ts';
+import { generatedCode, generatorsOf, generatorsOfCode } from '../../src/link/generators.ts';
 import { deviceProgram, firewallProgram, readDeviceProgram, STATIC_DEVICES } from '../../src/link/systemd.ts';
 import { tagCode } from '../../src/link/tag.ts';
 
@@ -54,6 +54,19 @@ test('a device filter is read back into its rules', () => {
   ] as const;
   expect(readDeviceProgram(deviceProgram(rules, true), true)).toEqual(rules);
   expect(readDeviceProgram(deviceProgram(rules, false), false)).toEqual(rules);
+});
+
+test('a device filter of any rules is recognised by its instructions, if these are what was loaded', () => {
+  const code = deviceProgram([NULL, { type: 'block', major: 8, access: 'r' }, { type: 'char', access: 'm' }], true);
+  const { sha1, sha256 } = tagCode(code, true);
+  for (const tag of [sha1, sha256]) {
+    expect(generatorsOfCode(code, tag)).toMatchObject([
+      { generator: 'systemd', what: 'device filter: char 1:3 rw, block 8:* r, char *:* m', slots: code.length / 8 },
+    ]);
+  }
+  expect(generatorsOfCode(code, '0000000000000000')).toEqual([]);
+  const other = code.slice(0, 80);
+  expect(generatorsOfCode(other, tagCode(other, true).sha256)).toEqual([]);
 });
 
 test('a device filter with anything changed is none', () => {

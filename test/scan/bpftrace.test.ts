@@ -21,7 +21,11 @@ describe.skipIf(UNABLE !== undefined)(`the programs of bpftrace${UNABLE ? ` (ski
       expect(origin, name).toMatchObject({
         evidence: 'tag',
         relation: 'origin',
-        object: { kind: 'instructions', source: { kind: 'process', pid: bpftrace.pid, comm: 'bpftrace' } },
+        // LLVM puts objects together, of which bpftrace takes the instructions: both may still be there.
+        object: {
+          kind: expect.stringMatching(/^(object|instructions)$/),
+          source: { kind: 'process', pid: bpftrace.pid, comm: 'bpftrace' },
+        },
       });
     }
   });
