@@ -1,7 +1,7 @@
 // Code in one source that no ELF header announces: objects that lost theirs, light skeletons, instruction arrays, classic filters.
 // Puts the carvers in order, each kept out of what another one has explained already.
 import { BlockReader } from '../bytes/block-reader.ts';
-import { type ByteRange, coalesce } from '../bytes/range.ts';
+import { type ByteRange, coalesce, lastAtOrBefore } from '../bytes/range.ts';
 import type { Reader } from '../bytes/reader.ts';
 import { SLOT_SIZE } from '../insn/slots.ts';
 import type { Anchors } from './anchors.ts';
@@ -50,11 +50,12 @@ export function carveOutside(reader: Reader, anchors: Anchors, options: OutsideO
   const exits = outside(anchors.exits, taken).filter((at) => !aligned || at % SLOT_SIZE === 0);
   // Where a loader was at work, its functions are programs by now.
   const { near, far } = splitByBtf(exits, aligned ? [] : partial);
-  const programs = carveInstructions(blocks, far, { preferLittle, budget });
-  const functions = carveInstructions(blocks, near, { preferLittle, budget, entry: 'function' });
+  const unexplained = masked(blocks, taken);
+  const programs = carveInstructions(unexplained, far, { preferLittle, budget });
+  const functions = carveInstructions(unexplained, near, { preferLittle, budget, entry: 'function' });
   const arrays = [...programs.arrays, ...functions.arrays].sort((a, b) => a.offset - b.offset);
   const all = coalesce([...taken, ...arrays.map((each) => extent(each.offset, each.slots * SLOT_SIZE))]);
-  const classic = carveClassicFilters(blocks, outside(anchors.returns, all));
+  const classic = carveClassicFilters(masked(blocks, all), outside(anchors.returns, all));
   return {
     ...found,
     partial,
@@ -76,6 +77,28 @@ function extent(offset: number, size: number): ByteRange {
 function extentsOf({ loader, data }: LightSkeleton): ByteRange[] {
   const code = extent(loader.offset, loader.slots * SLOT_SIZE);
   return data === undefined ? [code] : [code, extent(data.offset, data.size)];
+}
+
+/** No instruction begins with it, in either set and byte order. */
+const NO_CODE = 0xff;
+
+/** The same bytes, but what lies in `ranges` is no code: what stands beside it must not be taken to begin in it. */
+function masked(reader: Reader, ranges: readonly ByteRange[]): Reader {
+  return {
+    readInto(target, at) {
+      const count = reader.readInto(target, at);
+      const first = Math.max(
+        0,
+        lastAtOrBefore(ranges, at, ({ from }) => from),
+      );
+      for (let index = first; index < ranges.length; index++) {
+        const { from, to } = ranges[index] as ByteRange;
+        if (from >= at + count) break;
+        if (to > at) target.fill(NO_CODE, Math.max(0, from - at), Math.min(count, to - at));
+      }
+      return count;
+    },
+  };
 }
 
 /** Those of `offsets` that lie in none of `ranges`; both ascend. */

@@ -134,7 +134,10 @@ export function skeletonFinding(skeleton: LightSkeleton, target: Target | undefi
         littleEndian: little,
         ...(license !== undefined && license !== '' && { license }),
         ...(btf && { btf: btf.bytes }),
-        programs: programs.map(({ name, code }) => ({ name, code })),
+        programs:
+          data === undefined
+            ? [{ name: 'loader', section: 'syscall', code: loader.code }]
+            : programs.map(({ name, code }) => ({ name, code })),
       }),
   };
 }
