@@ -48,7 +48,7 @@ export class Btf {
   readonly #firstString: number;
   readonly #alignments = new Map<number, number>();
   /** The last type decoded for each `id % RECENT`: relocating and printing ask for the same ones again and again. */
-  readonly #recent: (BtfType | undefined)[] = new Array(RECENT);
+  #recent: (BtfType | undefined)[] | undefined;
   #names: NameIndex | undefined;
   #pointerSize: number | undefined;
 
@@ -87,6 +87,7 @@ export class Btf {
   type(id: number): BtfType {
     if (id === 0) return { kind: 'void', id: 0, name: '' };
     if (id < this.firstId && this.base && id > 0) return this.base.type(id);
+    this.#recent ??= new Array(RECENT);
     const recent = this.#recent[id % RECENT];
     if (recent?.id === id) return recent;
     const type = decodeType(this.#view, this.#ownOffset(id), this.littleEndian, id, (offset) => this.string(offset));

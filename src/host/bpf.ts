@@ -49,14 +49,18 @@ export class Bpf {
   readonly sys: Sys;
   readonly #attr = allocate(ATTR_SIZE);
   readonly #view = viewOf(this.#attr);
+  /** `#attr` cut to each struct that was ever asked with. */
+  readonly #windows = new Map<number, Uint8Array>();
   readonly #text = allocate(PATH_SIZE);
   readonly #probe = allocate(ATTR_SIZE).subarray(0, attrs.id.size);
   readonly #probeView = viewOf(this.#probe);
-  #programIds = allocate(4 * FIRST_QUERY);
-  #linkIds = allocate(4 * FIRST_QUERY);
+  #programIds: Numbers;
+  #linkIds: Numbers;
 
   constructor(sys: Sys) {
     this.sys = sys;
+    this.#programIds = this.#numbers(FIRST_QUERY);
+    this.#linkIds = this.#numbers(FIRST_QUERY);
   }
 
   get little(): boolean {
@@ -133,28 +137,28 @@ export class Bpf {
    * without which 6.0 and later do not answer for LSM hooks of cgroups.
    */
   query(target: number, attachType: number, extra?: 'links' | 'flags'): QueryAnswer | number {
-    for (let room = this.#programIds.length / 4; ; room *= 2) {
-      if (room > this.#programIds.length / 4) {
-        this.#programIds = allocate(4 * room);
-        this.#linkIds = allocate(4 * room);
+    for (let room = this.#programIds.room; ; room *= 2) {
+      if (room > this.#programIds.room) {
+        this.#programIds = this.#numbers(room);
+        this.#linkIds = this.#numbers(room);
       }
       const result = this.#call(BPF.PROG_QUERY, attrs.query, {
         target_fd: target,
         attach_type: attachType,
-        prog_ids: this.sys.address(this.#programIds),
+        prog_ids: this.#programIds.address,
         prog_cnt: room,
-        ...(extra === 'flags' && { prog_attach_flags: this.sys.address(this.#linkIds) }),
-        ...(extra === 'links' && { link_ids: this.sys.address(this.#linkIds) }),
+        prog_attach_flags: extra === 'flags' ? this.#linkIds.address : 0n,
+        link_ids: extra === 'links' ? this.#linkIds.address : 0n,
       });
       if (result === -ERRNO.ENOSPC && room < MAX_QUERY) continue;
       if (result < 0) return result;
       const { attach_flags, prog_cnt } = attrs.query.offsets;
       const count = Math.min(this.#view.getUint32(prog_cnt, this.little), room);
       const answer = {
-        programIds: this.#numbers(this.#programIds, count),
+        programIds: this.#read(this.#programIds, count),
         flags: this.#view.getUint32(attach_flags, this.little),
       };
-      return extra === 'links' ? { ...answer, linkIds: this.#numbers(this.#linkIds, count) } : answer;
+      return extra === 'links' ? { ...answer, linkIds: this.#read(this.#linkIds, count) } : answer;
     }
   }
 
@@ -206,8 +210,12 @@ export class Bpf {
     });
   }
 
-  #numbers(buffer: Uint8Array, count: number): number[] {
-    const view = viewOf(buffer);
+  #numbers(room: number): Numbers {
+    const buffer = allocate(4 * room);
+    return { room, view: viewOf(buffer), address: this.sys.address(buffer) };
+  }
+
+  #read({ view }: Numbers, count: number): number[] {
     return Array.from({ length: count }, (_, index) => view.getUint32(4 * index, this.little));
   }
 
@@ -217,16 +225,25 @@ export class Bpf {
     struct: Layout<F>,
     values: { readonly [K in keyof F]?: number | bigint },
   ): number {
-    this.#attr.fill(0);
-    for (const member of Object.keys(values)) {
+    const window = this.#windows.get(struct.size) ?? this.#attr.subarray(0, struct.size);
+    this.#windows.set(struct.size, window);
+    window.fill(0);
+    for (const member in values) {
       const at = struct.offsets[member];
       const value = values[member];
       if (at === undefined || value === undefined) continue;
       if (typeof value === 'bigint') this.#view.setBigUint64(at, value, this.little);
       else this.#view.setUint32(at, value, this.little);
     }
-    return this.sys.bpf(command, this.#attr.subarray(0, struct.size));
+    return this.sys.bpf(command, window);
   }
+}
+
+/** 32-bit numbers where the kernel can write them. */
+interface Numbers {
+  readonly room: number;
+  readonly view: DataView;
+  readonly address: bigint;
 }
 
 const utf8 = new TextDecoder('utf-8', { ignoreBOM: true });

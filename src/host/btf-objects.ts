@@ -7,6 +7,7 @@ import { allocate } from './syscall.ts';
 
 /** Larger than any kernel's; what claims more is not read. */
 const MAX_BTF = 64 << 20;
+const MAX_ROOM = 1 << 18;
 const NAME_SIZE = 64;
 /** Objects kept: programs of one loader share theirs, and come one after the other. */
 const KEPT = 16;
@@ -16,6 +17,8 @@ export class BtfObjects {
   readonly #readVmlinux: () => Uint8Array | undefined;
   readonly #objects = new Map<number, Btf | undefined>();
   #vmlinux: Btf | undefined | null = null;
+  /** As large as the largest so far, for the next to be read along with its size. */
+  #room = allocate(0);
 
   /** `readVmlinux`: the BTF of the kernel from a file, which is cheaper than from the system call. */
   constructor(bpf: Bpf, readVmlinux: () => Uint8Array | undefined) {
@@ -46,9 +49,13 @@ export class BtfObjects {
     const name = allocate(NAME_SIZE);
     const { offsets } = btfInfo;
     const little = this.#bpf.little;
+    const room = this.#room;
     const info = this.#bpf.info(descriptor, btfInfo, (view) => {
       view.setBigUint64(offsets.name, this.#bpf.sys.address(name), little);
       view.setUint32(offsets.name_len, NAME_SIZE, little);
+      if (room.length === 0) return;
+      view.setBigUint64(offsets.btf, this.#bpf.sys.address(room), little);
+      view.setUint32(offsets.btf_size, room.length, little);
     });
     if (typeof info === 'number') return undefined;
     const { btf_size, kernel_btf } = info.row;
@@ -58,13 +65,15 @@ export class BtfObjects {
       if (vmlinux) return vmlinux;
     }
     if (btf_size > MAX_BTF) return undefined;
+    const base = isKernel && untilNul(name) !== 'vmlinux' ? this.vmlinux() : undefined;
+    if (btf_size <= room.length) return parse(room.slice(0, btf_size), base);
     const bytes = allocate(btf_size);
     const again = this.#bpf.info(descriptor, btfInfo, (view) => {
       view.setBigUint64(offsets.btf, this.#bpf.sys.address(bytes), little);
       view.setUint32(offsets.btf_size, btf_size, little);
     });
     if (typeof again === 'number') return undefined;
-    const base = isKernel && untilNul(name) !== 'vmlinux' ? this.vmlinux() : undefined;
+    if (btf_size <= MAX_ROOM) this.#room = allocate(btf_size);
     return parse(bytes, base);
   }
 }

@@ -32,6 +32,14 @@ const INITIAL_CGROUP_NAMESPACE = 0xefff_fffb;
 /** cgroup.max.depth has no limit by default; paths end at 4096 bytes. */
 const MAX_DEPTH = 512;
 
+/** From its parent and from itself. */
+const LINKS_OF_LEAF = 2;
+
+function directoriesIn(path: string): string[] {
+  const entries = readdirSync(path, { withFileTypes: true });
+  return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+}
+
 /** Where the whole of a hierarchy is mounted, its parts need not be walked again. */
 function outermost(points: readonly MountPoint[]): readonly MountPoint[] {
   const whole = points.find(({ root }) => root === '/');
@@ -65,20 +73,21 @@ class Walk {
 
   /** A cgroup and all below it. Cgroups come and go: what is not there any more is passed over. */
   visit(path: string, depth: number): void {
-    let children: string[];
+    let children: string[] = [];
     try {
       const descriptor = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+      let links: number;
       try {
-        const id = fstatSync(descriptor).ino;
-        if (this.paths.has(id)) return;
-        this.paths.set(id, path);
-        this.#query(descriptor, id, path);
+        const { ino, nlink } = fstatSync(descriptor);
+        if (this.paths.has(ino)) return;
+        links = nlink;
+        this.paths.set(ino, path);
+        this.#query(descriptor, ino, path);
       } finally {
         closeSync(descriptor);
       }
-      children = readdirSync(path, { withFileTypes: true })
-        .filter((entry) => entry.isDirectory())
-        .map(({ name }) => name);
+      // Most cgroups are leaves, and have some forty files; kernfs counts the directories below (kernfs_refresh_inode).
+      if (links !== LINKS_OF_LEAF) children = directoriesIn(path);
     } catch (error) {
       if (!isErrno(error)) throw error;
       if (error.code !== 'ENOENT' && error.code !== 'ENODEV') this.#fail(error.code);

@@ -10,6 +10,7 @@ import { readKallsyms } from './kallsyms.ts';
 import { type Look, look, lookFromOutside } from './look.ts';
 import { type Merged, merge } from './merge.ts';
 import { namespaceOf, orAbsent } from './processes.ts';
+import { ProgramArrays } from './program-arrays.ts';
 import { type ProgramReader, readProgram, readTag, readXlated } from './programs.ts';
 import type { HostSnapshot, Inconsistency, LiveProgram, Scope } from './records.ts';
 import { ERRNO, errnoName, type Native, nativeSys, type Sys } from './syscall.ts';
@@ -101,7 +102,8 @@ function newReader(sys: Sys, proc: string, kernelBtf: HostOptions['kernelBtf'] =
   const uptime = orAbsent(() => readFileSync(`${proc}/uptime`, 'latin1'));
   const seconds = uptime === undefined ? Number.NaN : Number.parseFloat(uptime);
   const bootTime = Date.now() - seconds * 1000;
-  return { bpf, btfs: new BtfObjects(bpf, kernelBtf), ...(Number.isFinite(bootTime) && { bootTime }) };
+  const btfs = new BtfObjects(bpf, kernelBtf);
+  return { bpf, btfs, arrays: new ProgramArrays(bpf), ...(Number.isFinite(bootTime) && { bootTime }) };
 }
 
 function readKernelBtf(): Uint8Array | undefined {

@@ -1,5 +1,5 @@
 // /proc/kallsyms: the kernel's own list of JITed BPF functions, apart from bpf(2) and open to every user.
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import { isErrno } from '../source/errno.ts';
 import type { KernelSymbol, View } from './records.ts';
 
@@ -12,7 +12,7 @@ export function readKallsyms(proc: string): KallsymsView {
   const failed = (status: View['status'], reason: string): KallsymsView => ({ view: { status, reason }, symbols: [] });
   let text: string;
   try {
-    text = readFileSync(`${proc}/kallsyms`, 'latin1');
+    text = readLinesWith(PREFIX, `${proc}/kallsyms`);
   } catch (error) {
     if (!isErrno(error)) throw error;
     return failed(error.code === 'ENOENT' ? 'unsupported' : 'denied', `${proc}/kallsyms: ${error.code}`);
@@ -25,6 +25,33 @@ export function readKallsyms(proc: string): KallsymsView {
   if (symbols.length === 0) return { view: { status: 'ok' }, symbols };
   if (symbols.some(({ address }) => address !== undefined)) return { view: { status: 'ok' }, symbols };
   return { view: { status: 'partial', reason: 'addresses are hidden from this user' }, symbols };
+}
+
+/** A quarter of a megabyte stays in the cache; the kernel hands out a page at a time. */
+const WINDOW = 1 << 18;
+
+/** The stretches of a file in which `word` occurs, in whole lines: nearly all of kallsyms is about something else. */
+function readLinesWith(word: string, path: string): string {
+  const window = Buffer.allocUnsafeSlow(WINDOW);
+  const file = openSync(path, 'r');
+  let text = '';
+  try {
+    for (let held = 0, length = -1; length !== 0; ) {
+      length = readSync(file, window, held, WINDOW - held, null);
+      const end = held + length;
+      held = end;
+      if (length > 0 && end < WINDOW) continue;
+      // The last line may be cut; a line that fills the window is none of the kernel's.
+      const lines = length === 0 ? end : window.lastIndexOf('\n', end - 1) + 1 || end;
+      const whole = window.subarray(0, lines);
+      if (whole.includes(word)) text += whole.toString('latin1');
+      window.copyWithin(0, lines, end);
+      held = end - lines;
+    }
+  } finally {
+    closeSync(file);
+  }
+  return text;
 }
 
 /**

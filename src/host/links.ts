@@ -5,7 +5,7 @@ import { type Bpf, untilNul } from './bpf.ts';
 import { LINK_INFO_SIZE, linkInfo, linkParts, perfParts } from './bpf-layouts.ts';
 import { type BtfObjects, tolerate } from './btf-objects.ts';
 import { attachTypeName, linkTypeName } from './names.ts';
-import { hexBytes } from './programs.ts';
+import { hexBytes } from './program-arrays.ts';
 import type { Attachment, AttachmentKind, LiveLink } from './records.ts';
 import { allocate } from './syscall.ts';
 

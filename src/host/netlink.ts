@@ -2,7 +2,7 @@
 // Messages are in the byte order of the machine, attributes padded to four bytes: netlink(7), rtnetlink(7).
 import { bytes, layout, s32, u8, u16, u32, viewOf } from '../bytes/layout.ts';
 import { untilNul } from './bpf.ts';
-import { hexBytes } from './programs.ts';
+import { hexBytes } from './program-arrays.ts';
 import { allocate, ERRNO, type Net } from './syscall.ts';
 
 export interface Interface {

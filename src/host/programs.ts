@@ -1,30 +1,28 @@
 // Programs through bpf(2): every program that the kernel lists, with all that its info says.
-import { type Row, viewOf } from '../bytes/layout.ts';
-import { type Bpf, type Info, nameOf } from './bpf.ts';
-import { funcInfo, lineInfo, progInfo } from './bpf-layouts.ts';
+import type { Row } from '../bytes/layout.ts';
+import { type Bpf, nameOf } from './bpf.ts';
+import { progInfo } from './bpf-layouts.ts';
 import { type BtfObjects, tolerate } from './btf-objects.ts';
 import { numberOf, parseFdinfo } from './fdinfo.ts';
 import { programTypeName } from './names.ts';
+import { type Arrays, hexBytes, type ProgInfo, type ProgramArrays } from './program-arrays.ts';
 import type { LiveFunction, LiveProgram } from './records.ts';
 import { allocate, ERRNO } from './syscall.ts';
 
 export interface ProgramReader {
   readonly bpf: Bpf;
   readonly btfs: BtfObjects;
+  readonly arrays: ProgramArrays;
   /** Milliseconds since 1970 at which the machine started; absent when that is not known. */
   readonly bootTime?: number;
 }
 
-type ProgInfo = Info<typeof progInfo.fields>;
-
 /** One program by id, or the errno as a negative number. */
 export function readProgram(reader: ProgramReader, id: number): LiveProgram | number {
   return reader.bpf.withObject('program', id, (descriptor) => {
-    const info = reader.bpf.info(descriptor, progInfo);
-    if (typeof info === 'number') return info;
-    const arrays = readArrays(reader.bpf, descriptor, info.row);
-    if (typeof arrays === 'number') return arrays;
-    return describe(reader, info, arrays, parseFdinfo(reader.bpf.sys.fdinfo(descriptor)));
+    const found = reader.arrays.read(descriptor);
+    if (typeof found === 'number') return found;
+    return describe(reader, found.info, found.arrays, parseFdinfo(reader.bpf.sys.fdinfo(descriptor)));
   });
 }
 
@@ -59,66 +57,6 @@ export function readXlated(bpf: Bpf, id: number): Uint8Array | number {
 
 /** A verified program has at most a million instructions; patching multiplies them, but not without end. */
 const MAX_XLATED = 256 << 20;
-/** Maps, functions and lines of one program; the verifier allows 64 maps and 256 functions, later kernels 1024. */
-const MAX_RECORDS = 1 << 16;
-
-interface Arrays {
-  readonly mapIds: readonly number[];
-  readonly addresses: readonly bigint[];
-  readonly functions: readonly Row<typeof funcInfo.fields>[];
-  readonly firstLine: Row<typeof lineInfo.fields> | undefined;
-  readonly tags: readonly string[];
-}
-
-/** The second call of two: the first said how many there are. */
-function readArrays(bpf: Bpf, descriptor: number, counts: Row<typeof progInfo.fields>): Arrays | number {
-  const { offsets } = progInfo;
-  const little = bpf.little;
-  const wanted = (count: number, size: number) => allocate(Math.min(count, MAX_RECORDS) * size);
-  const mapIds = wanted(counts.nr_map_ids, 4);
-  const addresses = wanted(counts.nr_jited_ksyms, 8);
-  const functions = wanted(counts.nr_func_info, counts.func_info_rec_size);
-  const lines = wanted(Math.min(counts.nr_line_info, 1), counts.line_info_rec_size);
-  const tags = wanted(counts.nr_prog_tags, 8);
-  const info = bpf.info(descriptor, progInfo, (view) => {
-    const ask = (array: Uint8Array, size: number, count: number, pointer: number) => {
-      if (array.length === 0) return;
-      view.setUint32(count, array.length / size, little);
-      view.setBigUint64(pointer, bpf.sys.address(array), little);
-    };
-    ask(mapIds, 4, offsets.nr_map_ids, offsets.map_ids);
-    ask(addresses, 8, offsets.nr_jited_ksyms, offsets.jited_ksyms);
-    ask(functions, counts.func_info_rec_size, offsets.nr_func_info, offsets.func_info);
-    ask(lines, counts.line_info_rec_size, offsets.nr_line_info, offsets.line_info);
-    ask(tags, 8, offsets.nr_prog_tags, offsets.prog_tags);
-    if (functions.length > 0) view.setUint32(offsets.func_info_rec_size, counts.func_info_rec_size, little);
-    if (lines.length > 0) view.setUint32(offsets.line_info_rec_size, counts.line_info_rec_size, little);
-  });
-  if (typeof info === 'number') return info;
-  const { row } = info;
-  const given = (array: Uint8Array, size: number, count: number, pointer: bigint) =>
-    pointer === 0n || size === 0 ? [] : windows(array, size).slice(0, count);
-  return {
-    mapIds: given(mapIds, 4, row.nr_map_ids, row.map_ids).map((view) => view.getUint32(0, little)),
-    addresses: given(addresses, 8, row.nr_jited_ksyms, row.jited_ksyms).map((view) => view.getBigUint64(0, little)),
-    functions: given(functions, counts.func_info_rec_size, row.nr_func_info, row.func_info)
-      .filter((view) => view.byteLength >= funcInfo.size)
-      .map((view) => funcInfo.read(view, 0, little)),
-    firstLine: given(lines, counts.line_info_rec_size, row.nr_line_info, row.line_info)
-      .filter((view) => view.byteLength >= lineInfo.size)
-      .map((view) => lineInfo.read(view, 0, little))[0],
-    tags: given(tags, 8, row.nr_prog_tags, row.prog_tags).map((view) =>
-      hexBytes(new Uint8Array(view.buffer, view.byteOffset, 8)),
-    ),
-  };
-}
-
-function windows(array: Uint8Array, size: number): DataView[] {
-  return Array.from({ length: Math.floor(array.length / size) }, (_, index) =>
-    viewOf(array.subarray(index * size, (index + 1) * size)),
-  );
-}
-
 function describe(
   { bpf, btfs, bootTime }: ProgramReader,
   { row, has }: ProgInfo,
@@ -214,8 +152,4 @@ function lineNumber(column: number): number {
 /** `undefined` for what is no time that ECMAScript can tell. */
 export function isoTime(milliseconds: number): string | undefined {
   return Math.abs(milliseconds) <= 8.64e15 ? new Date(milliseconds).toISOString() : undefined;
-}
-
-export function hexBytes(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('hex');
 }

@@ -1,5 +1,5 @@
 // The system calls behind this room, small enough for tests to stand in for the kernel.
-import { closeSync, readFileSync, readlinkSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readlinkSync, readSync } from 'node:fs';
 import { constants, endianness } from 'node:os';
 import { type Libc, libc, whyNoLibc } from '../sys/libc.ts';
 import { orAbsent } from './processes.ts';
@@ -72,14 +72,29 @@ const SYSCALL_NUMBERS: Readonly<Partial<Record<NodeJS.Architecture, number>>> = 
 };
 
 function bpfCalls(library: Libc, number: number): Sys {
+  const record = Buffer.alloc(RECORD_SIZE);
   return {
     littleEndian: endianness() === 'LE',
     bpf: (command, attr) => settle(library, library.syscall(number, command, attr)),
     address: (buffer) => library.addressOf(buffer),
     link: (descriptor) => orAbsent(() => readlinkSync(`/proc/self/fd/${descriptor}`)) ?? '',
-    fdinfo: (descriptor) => orAbsent(() => readFileSync(`/proc/self/fdinfo/${descriptor}`, 'utf8')) ?? '',
+    fdinfo: (descriptor) => orAbsent(() => readRecord(`/proc/self/fdinfo/${descriptor}`, record)) ?? '',
     close: closeSync,
   };
+}
+
+/** More than nearly every fdinfo. */
+const RECORD_SIZE = 1 << 14;
+
+/** A file of /proc that is one record (single_open): what does not fill the buffer was all of it, and needs no second read. */
+function readRecord(path: string, buffer: Buffer): string {
+  const file = openSync(path, 'r');
+  try {
+    const length = readSync(file, buffer, 0, buffer.length, 0);
+    return length < buffer.length ? buffer.toString('utf8', 0, length) : readFileSync(path, 'utf8');
+  } finally {
+    closeSync(file);
+  }
 }
 
 const CLONE_NEWNET = 0x4000_0000;

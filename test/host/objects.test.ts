@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { Bpf } from '../../src/host/bpf.ts';
 import { BtfObjects } from '../../src/host/btf-objects.ts';
 import { readObjects } from '../../src/host/objects.ts';
+import { ProgramArrays } from '../../src/host/program-arrays.ts';
 import { type ProgramReader, readProgram } from '../../src/host/programs.ts';
 import { FakeKernel, type FakeOptions, Struct } from './fake-kernel.ts';
 import {
@@ -32,7 +33,7 @@ function kernelWith(options: FakeOptions = {}): FakeKernel {
 
 function readerOf(kernel: FakeKernel): ProgramReader {
   const bpf = new Bpf(kernel);
-  return { bpf, btfs: new BtfObjects(bpf, () => undefined), bootTime: BOOT };
+  return { bpf, btfs: new BtfObjects(bpf, () => undefined), arrays: new ProgramArrays(bpf), bootTime: BOOT };
 }
 
 describe.each([
@@ -177,6 +178,29 @@ test('a link of an unknown type keeps its bytes', () => {
   kernel.objects.program.set(175, schedSwitch());
   kernel.objects.link.set(9, { info: new Struct(64).u32(0, 99, 9, 175).u32(16, 0x01020304).bytes });
   expect(readObjects(readerOf(kernel)).links).toMatchObject([{ id: 9, type: 99, raw: `04030201${'00'.repeat(44)}` }]);
+});
+
+describe('after one program, room for as much is at hand', () => {
+  const INFO = 15;
+  const kernel = kernelWith();
+  kernel.objects.program.set(176, schedSwitch());
+  kernel.objects.program.set(177, { info: new Struct(232).u32(0, 26, 177).bytes });
+  const reader = readerOf(kernel);
+  const first = readProgram(reader, 175);
+  const questions = (id: number) => {
+    const before = kernel.commands.length;
+    const program = readProgram(reader, id);
+    return { program, asked: kernel.commands.slice(before).filter((each) => each === INFO).length };
+  };
+
+  test('so that one like it takes a single question', () => {
+    expect(questions(176)).toEqual({ program: first, asked: 1 });
+  });
+
+  test('and nothing of it shows in one that has less', () => {
+    expect(questions(177)).toEqual({ program: readProgram(readerOf(kernel), 177), asked: 1 });
+    expect(questions(177).program).toMatchObject({ id: 177, mapIds: [], subprogramTags: [] });
+  });
 });
 
 describe('the name of a program', () => {
