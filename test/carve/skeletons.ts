@@ -126,6 +126,9 @@ int main(void)
 			printf("%02x", info.tag[at]);
 		printf("\\n");
 	}
+	fflush(stdout);
+	/* Holds its programs until nobody listens any more. */
+	getchar();
 	return 0;
 }
 `;
