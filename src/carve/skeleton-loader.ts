@@ -31,7 +31,7 @@ export interface SkeletonScript {
   readonly commands: readonly SkeletonCommand[];
   /** Where in the blob the loader writes a pointer, and to where. */
   readonly pointers: ReadonlyMap<number, number>;
-  /** Bytes of the blob: the attributes of a command come behind all that they point to, and pieces are padded to 8 bytes (add_data). */
+  /** Bytes of the blob: the attributes of a command come behind all that they point to. */
   readonly size: number;
   /** The loader compares the hash of the blob with this one, 64 hexadecimal digits, and stops when it differs: it was signed. */
   readonly digest?: string;
@@ -41,6 +41,13 @@ export const BPF_COMMAND = { MAP_CREATE: 0, MAP_UPDATE_ELEM: 2, PROG_LOAD: 5, BT
 
 const HELPER = { SYS_BPF: 166, BTF_FIND_BY_NAME_KIND: 167, KALLSYMS_LOOKUP_NAME: 193 } as const;
 const BTF_KIND_FUNC = 12;
+/** Of the immediate in struct bpf_insn. */
+const IMM_OFFSET = 4;
+
+/** struct loader_stack of libbpf 0.5, which keeps the file descriptors of maps there; since 0.6 they are in the blob. */
+const FIRST_STACK_SIZE = 392;
+/** Of the file descriptor of an inner map in that struct, from the frame pointer. */
+const INNER_MAP_FD = -4;
 
 /** Slots that `isSkeletonPrologue` looks at. */
 export const PROLOGUE_SLOTS = 7;
@@ -79,6 +86,8 @@ export function readSkeletonScript(slots: InstructionSlots): SkeletonScript {
 
 class ScriptReader {
   readonly #slots: InstructionSlots;
+  /** Made by libbpf 0.5. */
+  readonly #isFirstKind: boolean;
   readonly #registers: Value[] = new Array(16).fill(undefined);
   readonly #commands: SkeletonCommand[] = [];
   readonly #pointers = new Map<number, number>();
@@ -86,12 +95,16 @@ class ScriptReader {
   #fillings: SkeletonFilling[] = [];
   /** The instruction that is being filled in. */
   #filling: number | undefined;
-  #attachTo: number | undefined;
+  /** What was looked up by name, and not for an instruction that is known already. */
+  #lookedUp: Pick<SkeletonFilling, 'kind' | 'name'> | undefined;
+  /** Where in the blob such an answer was written to. */
+  readonly #answers = new Map<number, Pick<SkeletonFilling, 'kind' | 'name'>>();
   /** One past the highest byte that is referred to. */
   #reach = 0;
 
   constructor(slots: InstructionSlots) {
     this.#slots = slots;
+    this.#isFirstKind = slots.imm(3) === FIRST_STACK_SIZE;
   }
 
   read(): SkeletonScript {
@@ -101,7 +114,8 @@ class ScriptReader {
     return {
       commands: this.#commands,
       pointers: this.#pointers,
-      size: 8 * Math.ceil(this.#reach / 8),
+      // add_data pads every piece since 0.6.
+      size: this.#isFirstKind ? this.#reach : 8 * Math.ceil(this.#reach / 8),
       ...(digest !== undefined && { digest }),
     };
   }
@@ -150,10 +164,15 @@ class ScriptReader {
     return { blob };
   }
 
-  /** emit_rel_store: `*(u64 *)(r1 + 0) = r0` with both in the blob. */
   #store(slot: number): void {
     const slots = this.#slots;
     const field = this.#blob(slots.dst(slot));
+    if (field !== undefined && this.#lookedUp !== undefined && slots.opcode(slot) === 0x63 && slots.src(slot) === 7) {
+      this.#answers.set(field + slots.offset(slot), this.#lookedUp);
+      this.#lookedUp = undefined;
+      return;
+    }
+    // emit_rel_store: `*(u64 *)(r1 + 0) = r0` with both in the blob.
     const target = this.#blob(slots.src(slot));
     if (slots.opcode(slot) !== 0x7b || field === undefined || target === undefined) return;
     this.#pointers.set(field + slots.offset(slot), target);
@@ -174,20 +193,17 @@ class ScriptReader {
   #lookUp(helper: number): void {
     const name = this.#blob(1);
     if (name === undefined) return;
-    if (this.#filling === undefined) {
-      this.#attachTo = name;
-      return;
-    }
     const isFunction = this.#number(3) === BTF_KIND_FUNC;
     const kind = helper === HELPER.KALLSYMS_LOOKUP_NAME ? 'address' : isFunction ? 'function' : 'variable';
-    this.#fill({ at: this.#filling, kind, name });
+    if (this.#filling === undefined) this.#lookedUp = { kind, name };
+    else this.#fill({ at: this.#filling, kind, name });
   }
 
   /** move_blob2blob: a symbol that was looked up before is copied from the instruction that has it. */
   #copyFilling(source: number): void {
     const from = this.#blob(source);
     if (this.#filling === undefined || from === undefined) return;
-    const known = this.#filled.get(from - 4) ?? this.#filled.get(from - 2);
+    const known = this.#filled.get(from - IMM_OFFSET) ?? this.#filled.get(from - 2);
     if (known !== undefined && !this.#filled.has(this.#filling)) this.#fill({ ...known, at: this.#filling });
   }
 
@@ -202,25 +218,40 @@ class ScriptReader {
     const size = this.#number(3);
     if (command === undefined || attributes === undefined || size === undefined || size < 0) return;
     this.#reach = Math.max(this.#reach, attributes + size);
+    const attachTo = this.#takeAnswers(attributes, size);
     this.#commands.push({
       command,
       attributes,
       size,
       inner: command === BPF_COMMAND.MAP_CREATE && !this.#isListed(slot),
-      ...(this.#attachTo !== undefined && { attachTo: this.#attachTo }),
+      ...(attachTo !== undefined && { attachTo }),
       fillings: this.#fillings,
     });
     this.#fillings = [];
     this.#filled.clear();
     this.#filling = undefined;
-    this.#attachTo = undefined;
   }
 
-  /** A map of the list has its file descriptor written into the blob; that of an inner map goes to the stack. */
+  /**
+   * The name of the target that was looked up for a command. Other answers are for its instructions: their immediates in 0.5, which
+   * does not say in r8 for which one it asks.
+   */
+  #takeAnswers(attributes: number, size: number): number | undefined {
+    let attachTo: number | undefined;
+    for (const [at, { kind, name }] of this.#answers) {
+      if (at >= attributes && at < attributes + size) attachTo = name;
+      else this.#fill({ at: at - IMM_OFFSET, kind, name });
+    }
+    this.#answers.clear();
+    return attachTo;
+  }
+
+  /** Where the file descriptor of an inner map is kept, none of a listed one is. */
   #isListed(slot: number): boolean {
     const slots = this.#slots;
     for (let next = slot + 1; next < Math.min(slots.count, slot + 24); next += slots.width(next)) {
-      if (slots.opcode(next) === 0x63 && slots.src(next) === 7) return slots.dst(next) !== 10;
+      if (slots.opcode(next) !== 0x63 || slots.src(next) !== 7) continue;
+      return slots.dst(next) !== 10 || (this.#isFirstKind && slots.offset(next) !== INNER_MAP_FD);
     }
     return false;
   }

@@ -1,4 +1,4 @@
-// Signed skeletons, and those for machines of the other byte order: as bpftool 7.8 makes them, and made of what the installed one makes.
+// Skeletons that the installed bpftool does not make: the oldest, signed ones, those for machines of the other byte order.
 import { createHash } from 'node:crypto';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { memoryReader } from '../../src/bytes/reader.ts';
@@ -7,9 +7,9 @@ import { decodeInstructions } from '../../src/insn/decode.ts';
 import type { Target } from '../../src/link/kernel.ts';
 import { predictLightTags } from '../../src/link/light-skeleton-tags.ts';
 import { GROUPS } from '../link/objects.ts';
-import { SIGNED_BY_BPFTOOL_7_8 } from './skeleton-7-8.ts';
 import { bigEndian, type Form, signed } from './skeleton-forms.ts';
 import { generateSkeleton, NO_SKELETONS, prologuesIn } from './skeletons.ts';
+import { BY_BPFTOOL_5_15, SIGNED_BY_BPFTOOL_7_8 } from './skeletons-of-releases.ts';
 
 const KERNEL: Target = { modules: [], release: '6.18.0' };
 
@@ -64,6 +64,41 @@ test('either byte order has the same instructions', () => {
     little?.programs.map((each) => instructions(each, true)),
   );
 });
+
+describe('a skeleton of libbpf 0.5, whose pieces are not aligned', () => {
+  const skeleton = carved(BY_BPFTOOL_5_15);
+
+  test('has the maps that its stack lists, without the inner one', () => {
+    expect(skeleton.maps.map(({ name, type, frozen, content }) => [name, type, frozen, content])).toEqual([
+      ['outer', 12, false, undefined],
+      ['plain', 1, false, undefined],
+      ['sample.rodata', 2, true, Uint8Array.of(7, 0, 0, 0)],
+      ['sample.bss', 2, false, new Uint8Array(4)],
+    ]);
+  });
+
+  test('tells what a program attaches to from what it refers to', () => {
+    expect(skeleton.programs.map(({ name, attachTo, references }) => [name, attachTo, references])).toEqual([
+      [
+        'calls',
+        undefined,
+        [
+          { slot: 2, kind: 'variable', name: 'bpf_prog_active' },
+          { slot: slotOfCall(skeleton, 0), kind: 'function', name: 'bpf_rcu_read_lock' },
+          { slot: slotOfCall(skeleton, 1), kind: 'function', name: 'bpf_rcu_read_unlock' },
+        ],
+      ],
+      ['enter', 'bpf_fentry_test1', [{ slot: 5, kind: 'variable', name: 'bpf_prog_active' }]],
+    ]);
+  });
+});
+
+/** Of the first program: the slot of its call to a kernel function, of the first or the second one. */
+function slotOfCall({ programs }: LightSkeleton, which: number): number | undefined {
+  const code = programs[0]?.code ?? new Uint8Array(0);
+  const slots = Array.from({ length: code.length / 8 }, (_, slot) => slot);
+  return slots.filter((slot) => code[8 * slot] === 0x85 && (code[8 * slot + 1] ?? 0) >> 4 === 2)[which];
+}
 
 const OBJECTS = GROUPS.filter(({ group }) => ['libbpf-tools', 'our samples'].includes(group)).flatMap(
   ({ objects }) => objects,

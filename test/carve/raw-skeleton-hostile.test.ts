@@ -5,9 +5,9 @@ import { memoryReader, type Reader } from '../../src/bytes/reader.ts';
 import { carveLightSkeletons, type LightSkeleton, type SkeletonCarving } from '../../src/carve/light-skeleton.ts';
 import { newRunBudget } from '../../src/carve/runs.ts';
 import { predictLightTags } from '../../src/link/light-skeleton-tags.ts';
-import { SIGNED_BY_BPFTOOL_7_8 } from './skeleton-7-8.ts';
 import { assemble, blobAddress, command, EPILOGUE, PROLOGUE, pointer, type Slot } from './skeleton-forms.ts';
 import { prologuesIn } from './skeletons.ts';
+import { SIGNED_BY_BPFTOOL_7_8 } from './skeletons-of-releases.ts';
 
 const PROG_LOAD = 5;
 const BTF_LOAD = 18;
