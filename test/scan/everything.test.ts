@@ -6,7 +6,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type ExplainedProgram, type LiveReport, live } from '../../src/index.ts';
 import { renderLive } from '../../src/report/live.ts';
 import { selectPrograms } from '../../src/report/live-select.ts';
+import { run } from '../cli/run.ts';
 import { PIPED } from '../report/render.ts';
+import { NOT_BUILT } from '../support/cli.ts';
 import * as bpftrace from './bpftrace.ts';
 import { heldPrograms } from './programs.ts';
 import * as raw from './raw-loader.ts';
@@ -103,22 +105,35 @@ describe.skipIf(unable !== undefined)(
       for (const { name, origin } of rest) expect(origin, name).toBeUndefined();
     });
 
-    test.skipIf(systemd.VERSION !== 252)(
-      `what bpftool captured of systemd 252 is recognised without it (here it is ${systemd.VERSION})`,
+    test.skipIf(NOT_BUILT !== undefined)(
+      `the command line says the same${NOT_BUILT ? ` (${NOT_BUILT})` : ''}`,
       async () => {
-        const shown = manager
-          .programs()
-          .map((id) =>
-            JSON.parse(execFileSync('bpftool', ['-j', 'prog', 'show', 'id', String(id)], { encoding: 'utf8' })),
-          );
-        const accounting = shown.filter(({ tag }) => tag === '6144bc3db46d80b4' || tag === '7dc8126e8768ea37');
-        expect(accounting).toHaveLength(2);
-        const captured = await live({ capture: JSON.stringify(accounting), searchOrigins: false });
-        for (const { origin, sameBytesAs } of captured.programs) {
-          expect(origin).toBeUndefined();
-          expect(sameBytesAs).toEqual([{ generator: 'systemd', what: 'IP accounting', instructions: 29 }]);
-        }
-        const text = [...renderLive(captured, PIPED)].join('');
+        const unexplained = async (...args: readonly string[]) => {
+          const { status, stdout } = await run(['live', '-j', ...args]);
+          expect(status).toBe(0);
+          const said: LiveReport = JSON.parse(stdout);
+          return idsOf([...ofTools(said), ...ofMemory(said)].filter(({ origin }) => origin === undefined));
+        };
+        expect(await unexplained()).toEqual(wiped());
+        expect(await unexplained('--no-memory')).toEqual(idsOf(ofMemory(report)));
+      },
+    );
+
+    test.skipIf(systemd.VERSION !== 252 || NOT_BUILT !== undefined)(
+      `what bpftool captured of systemd 252 is recognised anywhere (here it is ${systemd.VERSION}${NOT_BUILT ? `, ${NOT_BUILT}` : ''})`,
+      async () => {
+        const capture = execFileSync('bpftool', ['-j', 'prog', 'show'], { maxBuffer: 1 << 26 });
+        const given = ['live', '--live', '-', '--no-match'];
+        const { stdout } = await run([...given, '-j'], { stdin: capture });
+        const said: LiveReport = JSON.parse(stdout);
+        const held = manager.programs();
+        const held = said.programs.filter(({ id }) => manager.programs().includes(id ?? 0));
+        const accounting = { generator: 'systemd', what: 'IP accounting', instructions: 29 };
+        const accounted = held.filter(({ sameBytesAs = [] }) =>
+          sameBytesAs.some(({ what }) => what === accounting.what),
+        );
+        expect(accounted.map(({ sameBytesAs }) => sameBytesAs)).toEqual([[accounting], [accounting]]);
+        const { stdout: text } = await run([...given, String(accounted[0]?.id)], { stdin: capture });
         expect(text).toContain('same bytes as systemd generates: IP accounting, 29 instructions');
       },
     );
