@@ -12,6 +12,7 @@ import type { RunBudget } from '../carve/runs.ts';
 import { type Candidates, Finder, type RejectedCandidate, type SearchRange } from '../carve/search.ts';
 import type { SizedObject } from '../carve/size.ts';
 import { type Diagnostic, hex } from '../diagnostics.ts';
+import type { Target } from '../link/kernel.ts';
 import type { CarvedObject } from './events.ts';
 import { Meanings } from './meanings.ts';
 import { btfFinding, filterFinding, instructionsFinding, type OutsideFinding, skeletonFinding } from './outside.ts';
@@ -126,10 +127,11 @@ export class Examination {
   carveOutside(reader: Reader, anchors: Anchors, size: number, subject: Subject, search: OutsideSearch): ByteRange[] {
     const found = carveOutside(reader, anchors, { ...search, size, preferLittle: PREFER_LITTLE });
     const rebuilt = found.rebuilt.map((object) => this.emitRebuilt(object, subject));
-    const target = (little: boolean) => this.kernel?.targetFor(little);
+    const targets: { little?: Target | undefined; big?: Target | undefined } = {};
+    const target = (order: 'little' | 'big') => (targets[order] ??= this.kernel?.targetFor(order === 'little'));
     const findings = [
-      ...found.skeletons.map((each) => skeletonFinding(each, target(each.endianness === 'little'))),
-      ...found.arrays.map((each) => instructionsFinding(each, target(each.endianness === 'little'))),
+      ...found.skeletons.map((each) => skeletonFinding(each, target(each.endianness))),
+      ...found.arrays.map((each) => instructionsFinding(each, target(each.endianness))),
       ...found.filters.map(filterFinding),
       ...found.partial.map(btfFinding),
     ];
