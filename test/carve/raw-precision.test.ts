@@ -55,7 +55,7 @@ function findingsIn(path: string): string[] {
     const isOutside = (at: number) => objects.every(({ offset, size: length }) => at < offset || at >= offset + length);
     const exits = anchors.exits.filter(isOutside);
     const arrays = carveInstructions(reader, exits).arrays.map(({ offset, slots }) => `${slots} slots at ${offset}`);
-    const { skeletons } = carveLightSkeletons(reader, exits);
+    const { skeletons } = carveLightSkeletons(reader, anchors.loaders.filter(isOutside));
     const { rebuilt, partial } = carveHeaderless(
       reader,
       anchors.btf,
