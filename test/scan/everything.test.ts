@@ -126,7 +126,6 @@ describe.skipIf(unable !== undefined)(
         const given = ['live', '--live', '-', '--no-match'];
         const { stdout } = await run([...given, '-j'], { stdin: capture });
         const said: LiveReport = JSON.parse(stdout);
-        const held = manager.programs();
         const held = said.programs.filter(({ id }) => manager.programs().includes(id ?? 0));
         const accounting = { generator: 'systemd', what: 'IP accounting', instructions: 29 };
         const accounted = held.filter(({ sameBytesAs = [] }) =>
