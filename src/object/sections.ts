@@ -33,6 +33,18 @@ export function readSectionName(name: string): SectionMeaning {
   };
 }
 
+/**
+ * A section name that means this type and attach type, and this target where names have targets; `undefined` where none does.
+ * For what was loaded without an object: its own name, which may have said more, is not known.
+ */
+export function sectionNameFor(type: string, attachType: string, attachTo?: string): string | undefined {
+  const rows = DEFINITIONS.filter(([, other, , trait]) => other === type && trait !== 'frags');
+  const [pattern] = rows.find((row) => row[2] === attachType) ?? rows.find((row) => (row[2] ?? '') === '') ?? [];
+  if (pattern === undefined || !pattern.endsWith('+')) return pattern;
+  const prefix = pattern.slice(0, -1);
+  return attachTo === undefined ? prefix : `${prefix}/${attachTo}`;
+}
+
 /** `type` matches itself; `type+` matches `type` and `type/anything`. */
 function findDefinition(name: string): Definition | undefined {
   const exact = EXACT.get(name);

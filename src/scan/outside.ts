@@ -5,9 +5,9 @@ import { Btf } from '../btf/decode.ts';
 import type { ClassicFilter } from '../carve/classic-filters.ts';
 import type { PartialObject } from '../carve/headerless.ts';
 import type { InstructionArray } from '../carve/instructions.ts';
-import type { LightMap, LightSkeleton } from '../carve/light-skeleton.ts';
+import type { LightMap, LightProgram, LightSkeleton } from '../carve/light-skeleton.ts';
 import { attempt } from '../diagnostics.ts';
-import { programTypeName } from '../host/names.ts';
+import { attachTypeName, programTypeName } from '../host/names.ts';
 import { decodeInstructions } from '../insn/decode.ts';
 import { callOf } from '../insn/references.ts';
 import { SLOT_SIZE } from '../insn/slots.ts';
@@ -15,6 +15,7 @@ import type { Target } from '../link/kernel.ts';
 import { predictLightTags } from '../link/light-skeleton-tags.ts';
 import { type CodeTags, tagAlgorithms, tagCode } from '../link/tag.ts';
 import { mapTypeName } from '../object/map-types.ts';
+import { sectionNameFor } from '../object/sections.ts';
 import type { MapSummary } from '../object/summarize.ts';
 import { wrapCode } from '../object/wrap.ts';
 import type {
@@ -137,7 +138,7 @@ export function skeletonFinding(skeleton: LightSkeleton, target: Target | undefi
         programs:
           data === undefined
             ? [{ name: 'loader', section: 'syscall', code: loader.code }]
-            : programs.map(({ name, code }) => ({ name, code })),
+            : programs.map((program) => ({ name: program.name, code: program.code, ...sectionOf(program) })),
       }),
   };
 }
@@ -165,7 +166,7 @@ function lightPrograms(skeleton: LightSkeleton, target: Target | undefined): Car
     return {
       ...(program.name !== '' && { name: program.name }),
       type: programTypeName(program.type),
-      ...(program.attachTo !== undefined && { attachTo: program.attachTo }),
+      ...(program.attachTo !== undefined && { attachTo: targetOf(program.attachTo) }),
       instructions: program.code.length / SLOT_SIZE,
       subprograms: [],
       helpers: helpersIn(program.code, skeleton.endianness === 'little'),
@@ -191,6 +192,21 @@ function outcome(
       assumptions,
     })),
   };
+}
+
+/** The loader looks for the function that the kernel calls there (libbpf's btf_get_kernel_prefix_kind). */
+function targetOf(attachTo: string): string {
+  return attachTo.replace(/^(?:btf_trace_|bpf_lsm_|bpf_iter_)/, '');
+}
+
+/** For tools that read a program's type out of it. */
+function sectionOf({ type, attachType, attachTo }: LightProgram): { readonly section?: string } {
+  const section = sectionNameFor(
+    String(programTypeName(type)),
+    String(attachTypeName(attachType)),
+    attachTo && targetOf(attachTo),
+  );
+  return section === undefined ? {} : { section };
 }
 
 function lightMap({ name, type, keySize, valueSize, maxEntries, flags }: LightMap): MapSummary {

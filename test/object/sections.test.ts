@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { readSectionName } from '../../src/object/sections.ts';
+import { readSectionName, sectionNameFor } from '../../src/object/sections.ts';
 import { NO_LIBBPF, readNames } from './libbpf.ts';
 
 /** With what libbpf 1.0 knew, and near misses of it. */
@@ -107,4 +107,19 @@ test('sleepable and multi-buffer programs are told apart', () => {
   expect(readSectionName('usdt.s/a:b:c')).toMatchObject({ sleepable: true });
   expect(readSectionName('syscall')).toMatchObject({ sleepable: true });
   expect(readSectionName('xdp.frags/devmap')).toMatchObject({ sleepable: false, frags: true });
+});
+
+test.each([
+  ['xdp', 'xdp', undefined, 'xdp'],
+  ['cgroup_skb', 'cgroup_inet_egress', undefined, 'cgroup_skb/egress'],
+  ['lsm', 'lsm_mac', 'file_open', 'lsm/file_open'],
+  ['tracing', 'trace_fexit', 'do_unlinkat', 'fexit/do_unlinkat'],
+  // Most types have no attach type: the first that there is stands for it.
+  ['socket_filter', 'cgroup_inet_ingress', undefined, 'socket'],
+  ['kprobe', 'cgroup_inet_ingress', undefined, 'kprobe'],
+  ['tracing', 'nonsense', undefined, undefined],
+  ['nonsense', 'xdp', undefined, undefined],
+])('a program of type %s and attach type %s, to %s, is one of section %s', (type, attachType, attachTo, section) => {
+  expect(sectionNameFor(type, attachType, attachTo)).toBe(section);
+  if (section !== undefined) expect(readSectionName(section).type).toBe(type);
 });

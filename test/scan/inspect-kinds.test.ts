@@ -192,7 +192,7 @@ describe.skipIf(NO_LIGHT_SKELETON)(`a light skeleton${NO_LIGHT_SKELETON ? ` [${N
       const [skeleton] = (await inspect(path, options)).objects;
       const copy = fileOf('skeleton.bpf.o', elf ?? expect.fail());
       const theirs = objdump(llvm as Llvm, copy);
-      expect(theirs?.map(({ name }) => name)).toEqual(['bpf/enter_openat', 'bpf/exit_openat']);
+      expect(theirs?.map(({ name }) => name)).toEqual(['tracepoint', 'tracepoint']);
       const ours = skeleton?.programs.map(({ code = [] }) =>
         code.map(({ index, bytes: code, text }) => ({ index, bytes: code, text })),
       );
