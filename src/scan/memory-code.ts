@@ -56,26 +56,20 @@ export class MemoryCodeSearch {
       memory,
       constants ? memory.pages : intersect(memory.pages, writable(memory)),
     );
+    const spans = spansOf(memory, exits);
     const budget = newTagBudget();
     const freedBudget = newTagBudget();
-    const arrays: ProvenArray[] = [];
-    let next = 0;
-    // Within a span every address can be read, so that blocks of it can be kept.
-    for (const span of memory.spans) {
-      const first = next;
-      while (next < exits.length && (exits[next] as number) < span.to) next++;
-      if (next === first) continue;
-      const anchors = exits.slice(first, next).map((exit) => exit - span.from);
-      const reader: Reader = { readInto: (target, at) => memory.readInto(target, span.from + at) };
-      const found = [...searchTags(reader, anchors, tags, { little: LITTLE, budget }).arrays];
-      const missing = freed.filter(({ tag }) => !found.some((array) => array.tag === tag));
-      if (missing.length > 0) {
-        found.push(...searchFreed(reader, anchors, missing, { little: LITTLE, budget: freedBudget }).arrays);
-      }
-      arrays.push(...found.map((array) => ({ ...array, offset: span.from + array.offset })));
-    }
+    const direct = spans.flatMap(({ from, reader, anchors }) =>
+      searchTags(reader, anchors, tags, { little: LITTLE, budget }).arrays.map((array) => shifted(array, from)),
+    );
+    const found = new Set(direct.map(({ tag }) => tag));
+    const missing = freed.filter(({ tag }) => !found.has(tag));
+    const repaired = (missing.length > 0 ? spans : []).flatMap(({ from, reader, anchors }) => {
+      const { arrays } = searchFreed(reader, anchors, missing, { little: LITTLE, budget: freedBudget });
+      return arrays.map((array) => shifted(array, from));
+    });
     const limited = dropped > 0 || budget.limited || freedBudget.limited;
-    const places = arrays.map((array) => placeOf(process, memory, array));
+    const places = [...direct, ...repaired].map((array) => placeOf(process, memory, array));
     return process.changed() ? { places: [], limited: false } : { places, limited };
   }
 
@@ -85,6 +79,29 @@ export class MemoryCodeSearch {
     for (const range of pages) this.finder.search(memory, range, anchors);
     return { exits: anchors.exits.filter((exit) => exit % ALIGNMENT === 0), dropped: anchors.dropped };
   }
+}
+
+interface Span {
+  readonly from: number;
+  /** Counted from `from`, as are the anchors. */
+  readonly reader: Reader;
+  readonly anchors: readonly number[];
+}
+
+/** Those that have EXIT slots. Within a span every address can be read, so that blocks of it can be kept. */
+function spansOf(memory: ProcessMemory, exits: readonly number[]): Span[] {
+  let next = 0;
+  return memory.spans.flatMap(({ from, to }) => {
+    const first = next;
+    while ((exits[next] ?? Number.POSITIVE_INFINITY) < to) next++;
+    if (next === first) return [];
+    const reader: Reader = { readInto: (target, at) => memory.readInto(target, from + at) };
+    return [{ from, reader, anchors: exits.slice(first, next).map((exit) => exit - from) }];
+  });
+}
+
+function shifted(array: ProvenArray, by: number): ProvenArray {
+  return { ...array, offset: array.offset + by };
 }
 
 function writable({ mappings }: ProcessMemory): ByteRange[] {
