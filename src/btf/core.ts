@@ -1,7 +1,7 @@
 // CO-RE relocations in words: what the object asks for, and what a kernel answers.
 // Does not touch instructions; `core-patch.ts` does.
 import { attempt, type Diagnostic } from '../diagnostics.ts';
-import type { CoreRelocator, CoreResult } from './core-relocate.ts';
+import type { CoreResult } from './core-relocate.ts';
 import { LIBBPF_RULES } from './core-rules.ts';
 import { CORE_KINDS, type CoreKind, type CoreSpec, formatPath, parseCoreSpec } from './core-spec.ts';
 import { coreValue } from './core-value.ts';
@@ -33,22 +33,17 @@ export interface CoreRelocation {
   readonly accessors: string;
   /** Absent when the record is malformed. */
   readonly local?: CorePlace;
-  /** When a target was given: where it lies there, or why the instruction is poisoned or the object refused. */
-  readonly target?: CorePlace | { readonly poison: true } | { readonly refused: string };
 }
 
-/** One record in words, with the target's answer when a relocator for the same object is given. */
-export function describeCoreRelocation(
-  btf: Btf,
-  record: CoreRecord,
-  diagnostics: Diagnostic[],
-  relocator?: Pick<CoreRelocator, 'relocate'>,
-): CoreRelocation {
+/** Where it lies in a target, or why the instruction is poisoned or the object refused. */
+export type CoreAnswer = CorePlace | { readonly poison: true } | { readonly refused: string };
+
+/** One record in words. */
+export function describeCoreRelocation(btf: Btf, record: CoreRecord, diagnostics: Diagnostic[]): CoreRelocation {
   const where = `CO-RE relocation of instruction ${record.insnOffset / 8}`;
   const local = attempt(diagnostics, where, () => parseCoreSpec(btf, record));
   const value = local && attempt(diagnostics, where, () => coreValue(btf, local, LIBBPF_RULES).value);
   const path = local ? formatPath(local) : '';
-  const result = relocator?.relocate(record);
   return {
     instruction: record.insnOffset / 8,
     kind: CORE_KINDS[record.kind] ?? record.kind,
@@ -56,7 +51,6 @@ export function describeCoreRelocation(
     ...(path !== '' && { path }),
     accessors: attempt(diagnostics, where, () => btf.string(record.access)) ?? '',
     ...(local && { local: placeOf(local, value) }),
-    ...(result && { target: answerOf(result) }),
   };
 }
 
@@ -70,7 +64,8 @@ function placeOf(spec: CoreSpec, value: bigint | undefined): CorePlace {
   };
 }
 
-function answerOf(result: CoreResult): NonNullable<CoreRelocation['target']> {
+/** The answer of a target in words. */
+export function describeCoreResult(result: CoreResult): CoreAnswer {
   switch (result.outcome) {
     case 'poison':
       return { poison: true };

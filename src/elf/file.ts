@@ -111,8 +111,10 @@ export class ElfFile {
 
   /** The symbol table, entry 0 included, so that places are indices. */
   get symbols(): readonly ElfSymbol[] {
-    const table = this.symbolTable;
-    this.#symbols ??= table === undefined ? [] : this.#readSymbols(table);
+    if (this.#symbols === undefined) {
+      const table = this.symbolTable;
+      this.#symbols = table === undefined ? [] : this.#readSymbols(table);
+    }
     return this.#symbols;
   }
 

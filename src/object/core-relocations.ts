@@ -1,6 +1,12 @@
 // The CO-RE relocations of an object, record by record: where, in words, and what a kernel makes of the instruction.
 // Uses libbpf's rules; whether the program is loaded at all is not asked.
-import { type CorePlace, type CoreRelocation, describeCoreRelocation } from '../btf/core.ts';
+import {
+  type CoreAnswer,
+  type CorePlace,
+  type CoreRelocation,
+  describeCoreRelocation,
+  describeCoreResult,
+} from '../btf/core.ts';
 import { patchInstruction } from '../btf/core-patch.ts';
 import { CoreRelocator, type CoreResult } from '../btf/core-relocate.ts';
 import { LIBBPF_RULES } from '../btf/core-rules.ts';
@@ -56,25 +62,23 @@ export function listCoreRelocations(object: BpfObject, { text, log, kernel }: Co
   if (btf === undefined || btfExt === undefined) return [];
   const relocator = kernel && new CoreRelocator(btf, { kernel }, LIBBPF_RULES);
   const index = new FunctionIndex(object.functions);
+  const descriptions = new Descriptions(btf, log);
   return btfExt.coreRelocations.flatMap(({ name, records }) => {
     const title = log.attempt('CO-RE relocations: section name', () => btf.string(name)) ?? '';
     const section = object.elf.section(title);
     const code = section === undefined ? EMPTY : object.elf.content(section);
     return records.map((record) => {
-      const diagnostics: Diagnostic[] = [];
-      const relocate = relocator && ((asked: CoreRecord) => applied(object, code, asked, relocator.relocate(asked)));
-      const found = describeCoreRelocation(btf, record, diagnostics, relocate && { relocate });
-      log.addAll(diagnostics);
+      const { local, path, words, ...rest } = descriptions.of(record);
+      const target = relocator && describeCoreResult(applied(object, code, record, relocator.relocate(record)));
       const home = section && index.containing(section.index, record.insnOffset);
       const instruction = (record.insnOffset - (home?.offset ?? 0)) / SLOT_SIZE;
-      const { local, target, path, ...rest } = found;
       return {
         section: text.take(title),
         ...(home && { function: text.take(home.name) }),
+        instruction,
         ...rest,
         ...(path !== undefined && { path: text.take(path) }),
-        instruction,
-        text: text.take(inWords(found)),
+        text: text.take(words),
         ...(local && { local: placeRecord(local) }),
         ...(target && { target: targetRecord(target) }),
       };
@@ -83,6 +87,35 @@ export function listCoreRelocations(object: BpfObject, { text, log, kernel }: Co
 }
 
 const EMPTY = new Uint8Array(0);
+
+interface Described extends Omit<CoreRelocation, 'instruction'> {
+  readonly words: string;
+}
+
+/** What records ask for. Programs of one object ask for the same fields again and again: each is described once. */
+class Descriptions {
+  readonly #btf: Btf;
+  readonly #log: DiagnosticLog;
+  readonly #known = new Map<string, Described>();
+
+  constructor(btf: Btf, log: DiagnosticLog) {
+    this.#btf = btf;
+    this.#log = log;
+  }
+
+  of(record: CoreRecord): Described {
+    const key = `${record.kind} ${record.type} ${record.access}`;
+    const known = this.#known.get(key);
+    if (known) return known;
+    const diagnostics: Diagnostic[] = [];
+    const { instruction: _, ...found } = describeCoreRelocation(this.#btf, record, diagnostics);
+    const described = { ...found, words: inWords(found) };
+    // What is wrong with a record is said of each.
+    if (diagnostics.length === 0) this.#known.set(key, described);
+    this.#log.addAll(diagnostics);
+    return described;
+  }
+}
 
 /** The result once the instruction has been looked at: it may be poisoned or refused for what it is. */
 function applied({ elf }: BpfObject, code: Uint8Array, record: CoreRecord, result: CoreResult): CoreResult {
@@ -97,7 +130,7 @@ function applied({ elf }: BpfObject, code: Uint8Array, record: CoreRecord, resul
   }
 }
 
-function inWords({ kind, type, path, accessors, local }: CoreRelocation): string {
+function inWords({ kind, type, path, accessors, local }: Omit<CoreRelocation, 'instruction'>): string {
   if (local === undefined) return `${kind} ${type} (${accessors}, malformed)`;
   const value = local.value ?? '?';
   switch (kind) {
@@ -122,6 +155,6 @@ function placeRecord({ value, ...place }: CorePlace): CorePlaceRecord {
   return { ...place, ...(value !== undefined && { value: wide(BigInt(value)) }) };
 }
 
-function targetRecord(target: NonNullable<CoreRelocation['target']>): CoreTargetRecord {
+function targetRecord(target: CoreAnswer): CoreTargetRecord {
   return 'poison' in target || 'refused' in target ? target : placeRecord(target);
 }
