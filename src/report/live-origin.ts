@@ -38,8 +38,10 @@ export function originFacts({ origin, otherOrigins = [] }: ExplainedProgram): Fa
 }
 
 /** What an unexplained program resembles. */
-export function resemblances({ identicalTo = [], sameBytesAs = [], nearMisses = [] }: ExplainedProgram): Fact[] {
+export function resemblances(program: ExplainedProgram): Fact[] {
+  const { identicalTo = [], sameBytesAs = [], nearMisses = [], whyUnexplained } = program;
   return [
+    { label: 'no origin', items: whyUnexplained === undefined ? [] : [escapeText(whyUnexplained)] },
     { label: 'same bytes', items: sameBytesAs.map(knownWords) },
     { label: 'identical', items: identicalTo.map((proof) => `to ${codeWords(proof)}`) },
     { label: 'but', items: identicalTo.length > 0 ? [TOO_SHORT] : [] },

@@ -21,6 +21,8 @@ export interface ExplainedProgram extends LiveProgram {
   readonly identicalTo?: readonly Origin[];
   readonly sameBytesAs?: readonly KnownCode[];
   readonly nearMisses?: readonly NearMiss[];
+  /** Of a program without `origin`: where its code was looked for, in words. */
+  readonly whyUnexplained?: string;
 }
 
 export interface LiveSummary {

@@ -17,6 +17,7 @@ import { holderFiles } from './holder-files.ts';
 import { type ExplainedProgram, explained, type LiveReport } from './live-report.ts';
 import { MemoryCodeSearch } from './memory-code.ts';
 import { type ScanOptions, scan, startEvent } from './scan.ts';
+import { type SearchedPlaces, whyUnexplained } from './why-unexplained.ts';
 
 export interface LiveOptions {
   /** Live programs of another time or machine: the text of `bpftool -j prog show`, or of a live document. */
@@ -56,7 +57,12 @@ export async function live(options: LiveOptions = {}): Promise<LiveReport> {
   const refused = options.capture === undefined ? giveInstructions(snapshot.programs, options.onInstructions) : [];
   const search = new OriginSearch(options);
   const explanations = await search.explain(snapshot.programs);
-  const programs = snapshot.programs.map((program, index) => explained(program, explanations[index] as Explanation));
+  const places = search.searched;
+  const programs = snapshot.programs.map((program, index) => {
+    const record = explained(program, explanations[index] as Explanation);
+    const why = record.origin ? undefined : whyUnexplained(program, places);
+    return { ...record, ...(why !== undefined && { whyUnexplained: why }) };
+  });
   const explainedCount = programs.filter(({ origin }) => origin !== undefined).length;
   return {
     ...pickSnapshot(snapshot),
@@ -130,9 +136,24 @@ class OriginSearch {
   sources = 0;
   private readonly options: LiveOptions;
   private readonly found: CodeSource[] = [];
+  private readonly processes = new Set<number>();
+  private isOutOfTime = false;
 
   constructor(options: LiveOptions) {
     this.options = options;
+  }
+
+  get searched(): SearchedPlaces {
+    const { searchOrigins = true, searchMemory = true, capture } = this.options;
+    return {
+      origins: searchOrigins,
+      memory: searchMemory,
+      capture: capture !== undefined,
+      sources: this.sources,
+      processes: this.processes,
+      ...(this.isOutOfTime && { cutShort: 'time' }),
+      ...(this.aborted && { cutShort: 'interrupted' }),
+    };
   }
 
   async explain(programs: readonly LiveProgram[]): Promise<Explanation[]> {
@@ -174,12 +195,14 @@ class OriginSearch {
       if (tags.size === 0 || this.aborted) return;
       if (Date.now() - began > (held.has(pid) ? HOLDERS_SEARCH_MS : INSTRUCTION_SEARCH_MS)) {
         this.diagnostics.push(outOfTime(pids.length - done, tags.size));
+        this.isOutOfTime = true;
         return;
       }
       // Start repair tries many first instructions: worth it where the program was loaded, not everywhere.
       const freed = [...own.values()].flatMap(freedProgram);
-      const { places, limited } = search.search(pid, { tags, freed, constants: held.has(pid) });
+      const { places, limited, unreachable } = search.search(pid, { tags, freed, constants: held.has(pid) });
       if (limited) this.diagnostics.push(limitReached(pid));
+      if (!unreachable) this.processes.add(pid);
       this.found.push(...places);
       for (const tag of places.flatMap(tagsOf)) missing.delete(tag);
       this.sources++;

@@ -21,6 +21,8 @@ export interface MemoryCode {
   readonly places: readonly CodeSource[];
   /** A limit of work was reached: there may be more. */
   readonly limited: boolean;
+  /** The process is gone, or its memory out of reach. */
+  readonly unreachable?: true;
 }
 
 /** What to look for: tags, and for arrays that were freed what the kernel shows of the programs. */
@@ -31,6 +33,7 @@ export interface WantedCode {
   readonly constants: boolean;
 }
 
+const UNREACHABLE: MemoryCode = { places: [], limited: false, unreachable: true };
 const ALIGNMENT = 8;
 const LITTLE = endianness() === 'LE';
 
@@ -40,7 +43,7 @@ export class MemoryCodeSearch {
   /** Looks through the pages of process `pid`; nothing when it is gone or out of reach. */
   search(pid: number, wanted: WantedCode): MemoryCode {
     const process = openProcess(pid);
-    if (!(process instanceof OpenProcess)) return { places: [], limited: false };
+    if (!(process instanceof OpenProcess)) return UNREACHABLE;
     const memory = new ProcessMemory(process, libc());
     try {
       return this.searchMemory(process, memory, wanted);
@@ -70,7 +73,7 @@ export class MemoryCodeSearch {
     });
     const limited = dropped > 0 || budget.limited || freedBudget.limited;
     const places = [...direct, ...repaired].map((array) => placeOf(process, memory, array));
-    return process.changed() ? { places: [], limited: false } : { places, limited };
+    return process.changed() ? UNREACHABLE : { places, limited };
   }
 
   /** Compilers and allocators align instructions: other places are coincidence. */

@@ -99,7 +99,13 @@ describe.skipIf(missing !== undefined)(`live programs${missing === undefined ? '
     expect(programs.map(({ name }) => name).sort()).toEqual(['account_egress', 'account_ingress']);
     for (const program of programs) {
       expect(program.origin).toBeUndefined();
-      expect(program.nearMisses).toMatchObject([{ program: program.name, object: { source: { path: OBJECTS[0] } } }]);
+      // Other tests may run programs with the same sample in them meanwhile.
+      expect(program.nearMisses).toContainEqual(
+        expect.objectContaining({
+          program: program.name,
+          object: expect.objectContaining({ source: expect.objectContaining({ path: OBJECTS[0] }) }),
+        }),
+      );
     }
   });
 

@@ -68,6 +68,7 @@ describe.skipIf(UNABLE !== undefined)(`programs of bare arrays${UNABLE ? ` (skip
     for (const what of named('wiped')) {
       const { origin, identicalTo, sameBytesAs, nearMisses } = program(what);
       expect({ origin, identicalTo, sameBytesAs, nearMisses }, what).toEqual({});
+      expect(program(what).whyUnexplained).toContain(`nor in the memory of pid ${loader.pid} any more`);
     }
     expect(report.diagnostics.filter(({ where }) => where === `pid:${loader.pid}`)).toEqual([]);
   });
