@@ -35,14 +35,13 @@ export function generatorsOf(tag: string, little = true): readonly GeneratedCode
 export function generatorsOfCode(code: Uint8Array, tag: string, little = true): readonly GeneratedCode[] {
   if (!Object.values(tagCode(code, little)).includes(tag)) return [];
   const rules = readDeviceProgram(code, little) ?? [];
-  return rules.length === 0
-    ? []
-    : [describe('systemd', `device filter: ${rules.map(ruleText).join(', ')}`, code, little)];
+  return rules.length === 0 ? [] : [describe('systemd', deviceText(rules), code, little)];
 }
 
-/** `char 1:3 rwm`, `char 136:* rw`, as DeviceAllow= of systemd would have it in numbers. */
-function ruleText({ type, major, minor, access }: DeviceRule): string {
-  return `${type} ${major ?? '*'}:${minor ?? '*'} ${access}`;
+/** `device filter: char 1:3 rwm, char 136:* rw`, rules as DeviceAllow= of systemd would have them in numbers. */
+function deviceText(rules: readonly DeviceRule[]): string {
+  const words = rules.map(({ type, major, minor, access }) => `${type} ${major ?? '*'}:${minor ?? '*'} ${access}`);
+  return `device filter: ${words.join(', ')}`;
 }
 
 /** All of them. */
@@ -76,18 +75,34 @@ function systemd(little: boolean): GeneratedCode[] {
   const firewalls = allFirewalls().map((settings) =>
     describe('systemd', firewallText(settings), firewallProgram(settings, little), little),
   );
-  // /dev/ptmx and /dev/tty are not in every container.
-  const devices = [...STATIC_DEVICES.keys(), undefined].map((missing) => {
-    const rules = STATIC_DEVICES.filter((_, place) => place !== missing);
-    const what = 'device filter, closed policy';
-    return describe(
-      'systemd',
-      missing === undefined ? what : `${what} without one device`,
-      deviceProgram(rules, little),
-      little,
-    );
-  });
+  const devices = allDeviceFilters().map((rules) =>
+    describe('systemd', deviceText(rules), deviceProgram(rules, little), little),
+  );
   return [...distinct(firewalls), ...distinct(devices)];
+}
+
+/** Devices of fixed numbers (Documentation/admin-guide/devices.txt) that units and their drop-ins often allow. */
+const ALLOWED = [
+  [1, 3], // null
+  [5, 1], // console
+  [10, 200], // net/tun
+  [10, 229], // fuse
+  [10, 232], // kvm
+  [10, 237], // loop-control
+  [10, 238], // vhost-net
+  [10, 242], // rfkill
+] as const;
+const ACCESSES = ['r', 'rw', 'rwm'] as const;
+
+/** A closed policy, alone or with one device more; of its own devices one may be missing, as /dev/ptmx is in containers. */
+function allDeviceFilters(): readonly DeviceRule[][] {
+  const allowed = ALLOWED.flatMap(([major, minor]) =>
+    ACCESSES.map((access): DeviceRule[] => [{ type: 'char', major, minor, access }]),
+  );
+  return [undefined, ...STATIC_DEVICES.keys()].flatMap((missing) => {
+    const rules = STATIC_DEVICES.filter((_, place) => place !== missing);
+    return [[], ...allowed].map((more) => [...rules, ...more]);
+  });
 }
 
 /** Accounting alone is the same in both directions. */

@@ -29,6 +29,15 @@ test('what systemd 252 loads for a closed device policy and /dev/null, where the
   expect(tagCode(code, true)).toEqual({ sha1: '283d43910608f0b5', sha256: '0ac0c611c43126fa' });
 });
 
+const RULES =
+  'char 1:3 rwm, char 1:5 rwm, char 1:7 rwm, char 1:8 rwm, char 1:9 rwm, char 5:0 rwm, char 0:0 rwm, block 0:0 rwm, char 136:* rw, char 1:3 rw';
+
+test.each(['283d43910608f0b5', '0ac0c611c43126fa'])('its tag %s alone tells so, on any machine', (tag) => {
+  expect(generatorsOf(tag).map(({ generator, what, slots }) => [generator, what, slots])).toEqual([
+    ['systemd', `device filter: ${RULES}`, 55],
+  ]);
+});
+
 test.each([
   ['57cd311f2e27366b', 'return 1'],
   ['b11459a0e11ca14c', 'return 1'],
