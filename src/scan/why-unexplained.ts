@@ -32,7 +32,7 @@ export function whyUnexplained({ holders }: Pick<LiveProgram, 'holders'>, places
     return `no process holds it, and its code is neither in the files nor in the memory that was searched`;
   }
   const who = pidWords(holders.map(({ pid }) => pid));
-  return `its code is neither in the files nor in the memory of ${who} any more, nor of any other process: it was overwritten`;
+  return `its code is neither in the files nor in the memory of ${who} any more: it was overwritten, or another process loaded it`;
 }
 
 const SHOWN = 4;
