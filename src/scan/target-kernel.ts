@@ -27,6 +27,8 @@ export class TargetKernel {
   #identity: string | undefined;
   #modules: readonly KernelModule[] | undefined;
   #btf: Btf | undefined;
+  /** `null`: nobody asked yet. One for all objects, for reading them takes longer than most predictions. */
+  #symbols: KernelSymbols | undefined | null = null;
   #wasRead = false;
 
   /**
@@ -56,14 +58,21 @@ export class TargetKernel {
     const runs =
       (this.#given === undefined || this.#given === RUNNING) &&
       (this.#release === undefined || this.#release === release());
-    const symbols = runs ? KernelSymbols.open() : undefined;
     return lazily({
       release: () => this.#release ?? release(),
       kernelBtf: () => this.btfFor(littleEndian),
       btfIdentity: () => this.#identity,
       modules: () => (runs ? this.#readModules(littleEndian) : undefined),
-      kallsyms: () => symbols && ((name: string) => symbols.address(name)),
+      kallsyms: () => {
+        const symbols = runs ? this.#openSymbols() : undefined;
+        return symbols && ((name: string) => symbols.address(name));
+      },
     });
+  }
+
+  #openSymbols(): KernelSymbols | undefined {
+    if (this.#symbols === null) this.#symbols = KernelSymbols.open();
+    return this.#symbols;
   }
 
   #readModules(littleEndian: boolean): readonly KernelModule[] {
