@@ -59,13 +59,13 @@ export function anchorsWithin(anchors: Anchors, { from, to }: ByteRange): Anchor
 }
 
 export interface AnchorOptions {
-  /** Default true: list EXIT slots, of which there are thousands in any tree of files. */
+  /** Default true: look for EXIT slots, of which there are thousands in any tree of files: another turn over each window. */
   readonly exits?: boolean;
-  /** Look for filters of classic BPF too: another turn over each window, which costs about half of the first. */
+  /** Look for filters of classic BPF too: one more turn. */
   readonly classic?: boolean;
 }
 
-/** What `find` and `findReturns` say instead of a verdict on a header. */
+/** What the finder says instead of a verdict on a header. */
 const EXIT = 16;
 const BTF = 17;
 const RETURN = 18;
@@ -94,18 +94,12 @@ export class AnchorList implements Anchors {
   }
 
   add(offset: number, what: number): void {
-    if (what === EXIT && !this.listsExits) return;
     const list = this.listOf(what);
     // Windows overlap where a RET needs what lies before it.
     if (what === RETURN && offset <= (list.at(-1) ?? -1)) return;
     if (list.length < MOST) list.push(offset);
     else if (what === RETURN) this.droppedReturns++;
     else this.dropped++;
-  }
-
-  /** What the search itself left out. */
-  addDropped(exits: number, rare: number): void {
-    this.dropped += rare + (this.listsExits ? exits : 0);
   }
 
   get isEmpty(): boolean {
@@ -131,7 +125,7 @@ export class AnchorList implements Anchors {
   addTail(tail: Uint8Array, offset: number, to: number): void {
     const end = Math.min(tail.length, to - offset);
     for (let at = 0; at < end && at + EXIT_SLOT.length <= tail.length; at++) {
-      if (EXIT_SLOT.every((byte, index) => tail[at + index] === byte)) this.add(offset + at, EXIT);
+      if (this.listsExits && EXIT_SLOT.every((byte, index) => tail[at + index] === byte)) this.add(offset + at, EXIT);
       if (!this.classic) continue;
       const [a, b, c, d] = tail.subarray(at, at + 4);
       if (a === 6 && b === 0 && c === 0 && d === 0) this.add(offset + at, RETURN);

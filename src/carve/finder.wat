@@ -1,24 +1,27 @@
-;; Finds ELF headers of BPF objects, 64 bytes a turn, and judges each from the bytes at hand.
+;; Finds ELF headers of BPF objects, and anchors of code without one, 32 bytes a turn; judges each from the bytes at hand.
 ;; One pass looks for the magic and e_machine together, so that a host full of ELF magic costs nothing.
 ;; Built into finder.wasm.ts by finder.build.js.
 ;;
 ;; Verdicts (search.ts gives them names): 0 candidate, 1 class, 2 data, 3 version, 4 no section table,
 ;; 5 section table beyond the ceiling, 6 name section out of range, 7 name section of another type.
-;; Anchors of code without a header (anchors.ts) come in the same list: 16 EXIT, 17 BTF, 19 the loader of a light skeleton;
-;; $findReturns has 18, classic RET.
+;; Anchors (anchors.ts) come in the same list: 17 BTF and 19 the loader of a light skeleton from $find,
+;; 16 EXIT from $findExits, 18 classic RET from $findReturns.
 (module
   (memory (export "memory") 6)
-  ;; Where to go on after the list was full.
-  (global $next (export "next") (mut i32) (i32.const 0))
-  ;; Anchors that may still be listed though another one lies closer before them than 256 bytes, and how many were not:
-  ;; EXIT or RET, and apart from them the rarer ones, so that nobody hides a BTF behind a thousand EXITs.
-  (global $crowd (export "crowd") (mut i32) (i32.const 0))
-  (global $dropped (export "dropped") (mut i32) (i32.const 0))
-  (global $rareCrowd (export "rareCrowd") (mut i32) (i32.const 0))
-  (global $rareDropped (export "rareDropped") (mut i32) (i32.const 0))
-  ;; Addresses of the last ones listed.
+  ;; Words that both sides write, for JavaScript reads memory much faster than globals, behind the input and its margin:
+  ;; 0x5f000 where to go on after the list was full;
+  ;; 0x5f004 anchors that may still be listed though another one lies closer before them than 256 bytes;
+  ;; 0x5f008 how many were not.
+  ;; Bytes to compare with, for constants of $find would be made anew in every turn:
+  (data (i32.const 0x5f100) "\7f\7f\7f\7f\7f\7f\7f\7f\7f\7f\7f\7f\7f\7f\7f\7f")
+  (data (i32.const 0x5f110) "\45\45\45\45\45\45\45\45\45\45\45\45\45\45\45\45")
+  (data (i32.const 0x5f120) "\df\df\df\df\df\df\df\df\df\df\df\df\df\df\df\df")
+  (data (i32.const 0x5f130) "\9f\9f\9f\9f\9f\9f\9f\9f\9f\9f\9f\9f\9f\9f\9f\9f")
+  (data (i32.const 0x5f140) "\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00")
+  (data (i32.const 0x5f150) "\95\95\95\95\95\95\95\95\95\95\95\95\95\95\95\95")
+  (data (i32.const 0x5f160) "\06\06\06\06\06\06\06\06\06\06\06\06\06\06\06\06")
+  ;; Address of the last anchor listed.
   (global $before (mut i32) (i32.const 0))
-  (global $rareBefore (mut i32) (i32.const 0))
 
   (func $swap16 (param $v i32) (result i32)
     (i32.or (i32.shl (i32.and (local.get $v) (i32.const 0xff)) (i32.const 8)) (i32.shr_u (local.get $v) (i32.const 8))))
@@ -88,12 +91,12 @@
 
   ;; Where in the 16 bytes at $at a magic begins whose e_machine may be that of BPF, or none: one bit each.
   ;; Vectors again, so that bytes full of magic cost no loop over them.
-  (func $magics (param $at i32) (result i64)
+  (func $magics (param $at i32) (result i32)
     (local $low v128) (local $high v128) (local $zero v128) (local $bpf v128)
     (local.set $low (v128.load offset=18 (local.get $at)))
     (local.set $high (v128.load offset=19 (local.get $at)))
     (local.set $bpf (i8x16.splat (i32.const 0xf7)))
-    (i64.extend_i32_u (i8x16.bitmask
+    (i8x16.bitmask
       (v128.and
         (v128.and
           (v128.and
@@ -104,12 +107,43 @@
             (i8x16.eq (v128.load offset=3 (local.get $at)) (i8x16.splat (i32.const 0x46)))))
         (v128.and
           (v128.or (i8x16.eq (local.get $low) (local.get $zero)) (i8x16.eq (local.get $low) (local.get $bpf)))
-          (v128.or (i8x16.eq (local.get $high) (local.get $zero)) (i8x16.eq (local.get $high) (local.get $bpf))))))))
+          (v128.or (i8x16.eq (local.get $high) (local.get $zero)) (i8x16.eq (local.get $high) (local.get $bpf)))))))
+
+  ;; Where in the 16 bytes at $at the byte 9f of a BTF header may be, 9f eb 01 00 or eb 9f 01 00, or the loader of a light
+  ;; skeleton may begin, r6 = r1; r1 = r10, in either byte order: one bit each.
+  (func $rarities (param $at i32) (result i32)
+    (local $x v128) (local $y v128) (local $z v128) (local $zero v128) (local $one v128)
+    (local.set $x (v128.load (local.get $at)))
+    (local.set $y (v128.load offset=1 (local.get $at)))
+    (local.set $z (v128.load offset=2 (local.get $at)))
+    (local.set $one (i8x16.splat (i32.const 1)))
+    (i8x16.bitmask
+      (v128.or
+        (v128.and
+          (i8x16.eq (local.get $x) (i8x16.splat (i32.const 0x9f)))
+          (v128.or
+            (v128.and
+              (i8x16.eq (local.get $y) (i8x16.splat (i32.const 0xeb)))
+              (i8x16.eq (local.get $z) (local.get $one)))
+            (v128.and
+              (i8x16.eq (v128.load (i32.sub (local.get $at) (i32.const 1))) (i8x16.splat (i32.const 0xeb)))
+              (v128.and
+                (i8x16.eq (local.get $y) (local.get $one))
+                (i8x16.eq (local.get $z) (local.get $zero))))))
+        (v128.and
+          (v128.and
+            (i8x16.eq (local.get $x) (i8x16.splat (i32.const 0xbf)))
+            (i8x16.eq (v128.load offset=8 (local.get $at)) (i8x16.splat (i32.const 0xbf))))
+          (v128.and
+            (i8x16.eq (local.get $z) (local.get $zero))
+            (v128.or
+              (i8x16.eq (local.get $y) (i8x16.splat (i32.const 0x16)))
+              (i8x16.eq (local.get $y) (i8x16.splat (i32.const 0x61)))))))))
 
   ;; Where in the 16 bytes at $at an EXIT slot begins, 95 and seven zeros: one bit each.
-  (func $exits (param $at i32) (result i64)
+  (func $exits (param $at i32) (result i32)
     (local $zero v128)
-    (i64.extend_i32_u (i8x16.bitmask
+    (i8x16.bitmask
       (v128.and
         (v128.and
           (v128.and
@@ -124,56 +158,16 @@
             (i8x16.eq (v128.load offset=5 (local.get $at)) (local.get $zero)))
           (v128.and
             (i8x16.eq (v128.load offset=6 (local.get $at)) (local.get $zero))
-            (i8x16.eq (v128.load offset=7 (local.get $at)) (local.get $zero))))))))
+            (i8x16.eq (v128.load offset=7 (local.get $at)) (local.get $zero)))))))
 
-  ;; Where in the 16 bytes at $at a header of BTF may begin: 9f eb 01 00 or eb 9f 01 00, and zeros where a small length has them
-  ;; in both byte orders.
-  (func $btfs (param $at i32) (result i64)
-    (local $x v128) (local $y v128) (local $zero v128)
-    (local.set $x (v128.load (local.get $at)))
-    (local.set $y (v128.load offset=1 (local.get $at)))
-    (i64.extend_i32_u (i8x16.bitmask
-      (v128.and
-        (v128.and
-          (v128.and
-            (i8x16.eq (i8x16.min_u (local.get $x) (local.get $y)) (i8x16.splat (i32.const 0x9f)))
-            (i8x16.eq (i8x16.max_u (local.get $x) (local.get $y)) (i8x16.splat (i32.const 0xeb))))
-          (v128.and
-            (i8x16.eq (v128.load offset=2 (local.get $at)) (i8x16.splat (i32.const 0x01)))
-            (i8x16.eq (v128.load offset=3 (local.get $at)) (local.get $zero))))
-        (v128.and
-          (v128.and
-            (i8x16.eq (v128.load offset=5 (local.get $at)) (local.get $zero))
-            (i8x16.eq (v128.load offset=6 (local.get $at)) (local.get $zero)))
-          (i8x16.eq (v128.load offset=8 (local.get $at)) (local.get $zero)))))))
-
-  ;; Where in the 16 bytes at $at the loader of a light skeleton may begin, r6 = r1; r1 = r10: one bit each, both byte orders.
-  (func $loaders (param $at i32) (result i64)
-    (local $x v128) (local $y v128) (local $zero v128)
-    (local.set $x (v128.load offset=1 (local.get $at)))
-    (local.set $y (v128.load offset=9 (local.get $at)))
-    (i64.extend_i32_u (i8x16.bitmask
-      (v128.and
-        (v128.and
-          (v128.and
-            (i8x16.eq (v128.load (local.get $at)) (i8x16.splat (i32.const 0xbf)))
-            (i8x16.eq (v128.load offset=8 (local.get $at)) (i8x16.splat (i32.const 0xbf))))
-          (v128.and
-            (i8x16.eq (v128.load offset=2 (local.get $at)) (local.get $zero))
-            (i8x16.eq (v128.load offset=10 (local.get $at)) (local.get $zero))))
-        (v128.or
-          (v128.and
-            (i8x16.eq (local.get $x) (i8x16.splat (i32.const 0x16)))
-            (i8x16.eq (local.get $y) (i8x16.splat (i32.const 0xa1))))
-          (v128.and
-            (i8x16.eq (local.get $x) (i8x16.splat (i32.const 0x61)))
-            (i8x16.eq (local.get $y) (i8x16.splat (i32.const 0x1a)))))))))
-
-  ;; Whether the rest of both instructions is zero.
+  ;; Whether both instructions are those of a loader, in one byte order, and the rest of them is zero.
   (func $isLoader (param $at i32) (result i32)
-    (i64.eqz (i64.or
-      (i64.shr_u (i64.load (local.get $at)) (i64.const 16))
-      (i64.shr_u (i64.load offset=8 (local.get $at)) (i64.const 16)))))
+    (local $first i64) (local $second i64)
+    (local.set $first (i64.load (local.get $at)))
+    (local.set $second (i64.load offset=8 (local.get $at)))
+    (i32.or
+      (i32.and (i64.eq (local.get $first) (i64.const 0x16bf)) (i64.eq (local.get $second) (i64.const 0xa1bf)))
+      (i32.and (i64.eq (local.get $first) (i64.const 0x61bf)) (i64.eq (local.get $second) (i64.const 0x1abf)))))
 
   (func $load32 (param $at i32) (param $big i32) (result i32)
     (select (call $swap32 (i32.load (local.get $at))) (i32.load (local.get $at)) (local.get $big)))
@@ -193,187 +187,148 @@
 
   ;; Whether the anchor at $at may be listed. One with room before it always may: a flood crowds out only itself.
   (func $admit (param $at i32) (result i32)
+    (local $crowd i32)
     (if (i32.gt_u (i32.sub (local.get $at) (global.get $before)) (i32.const 256))
       (then (global.set $before (local.get $at)) (return (i32.const 1))))
-    (if (i32.eqz (global.get $crowd))
-      (then (global.set $dropped (i32.add (global.get $dropped) (i32.const 1))) (return (i32.const 0))))
-    (global.set $crowd (i32.sub (global.get $crowd) (i32.const 1)))
+    (local.set $crowd (i32.load (i32.const 0x5f004)))
+    (if (i32.eqz (local.get $crowd))
+      (then
+        (i32.store (i32.const 0x5f008) (i32.add (i32.load (i32.const 0x5f008)) (i32.const 1)))
+        (return (i32.const 0))))
+    (i32.store (i32.const 0x5f004) (i32.sub (local.get $crowd) (i32.const 1)))
     (global.set $before (local.get $at))
     (i32.const 1))
 
-  ;; The same for what is rarer.
-  (func $admitRare (param $at i32) (result i32)
-    (if (i32.gt_u (i32.sub (local.get $at) (global.get $rareBefore)) (i32.const 256))
-      (then (global.set $rareBefore (local.get $at)) (return (i32.const 1))))
-    (if (i32.eqz (global.get $rareCrowd))
-      (then (global.set $rareDropped (i32.add (global.get $rareDropped) (i32.const 1))) (return (i32.const 0))))
-    (global.set $rareCrowd (i32.sub (global.get $rareCrowd) (i32.const 1)))
-    (global.set $rareBefore (local.get $at))
-    (i32.const 1))
-
-  ;; Lists (address, verdict) pairs of u32 at $out for every header and anchor that begins in [$from, $limit).
+  ;; Lists (address, verdict) pairs of u32 at $out for every header, BTF and loader that begins in [$from, $limit).
   ;; Bytes up to $end are the source's; eight bytes before $from and 96 after $end must be readable, whatever they are: nothing
-  ;; at or past $limit is judged. Returns the number of pairs and leaves in $next the address to go on from: $limit unless
+  ;; at or past $limit is judged. Returns the number of pairs and leaves behind the address to go on from: $limit unless
   ;; $capacity pairs were written.
   (func (export "find") (param $from i32) (param $limit i32) (param $end i32) (param $ceiling i64) (param $out i32) (param $capacity i32) (result i32)
-    (local $at i32) (local $count i32) (local $x v128) (local $y v128) (local $zero v128)
-    (local $elf v128) (local $exit v128) (local $btf v128) (local $loader v128)
-    (local $m7f v128) (local $m45 v128) (local $m95 v128) (local $m9f v128) (local $meb v128)
-    (local $mbf v128) (local $m16 v128) (local $m61 v128)
-    (local $mask i64) (local $exits i64) (local $hit i32) (local $first i32) (local $verdict i32)
-    (local.set $m7f (i8x16.splat (i32.const 0x7f)))
-    (local.set $m45 (i8x16.splat (i32.const 0x45)))
-    (local.set $m95 (i8x16.splat (i32.const 0x95)))
-    (local.set $m9f (i8x16.splat (i32.const 0x9f)))
-    (local.set $meb (i8x16.splat (i32.const 0xeb)))
-    (local.set $mbf (i8x16.splat (i32.const 0xbf)))
-    (local.set $m16 (i8x16.splat (i32.const 0x16)))
-    (local.set $m61 (i8x16.splat (i32.const 0x61)))
+    (local $at i32) (local $count i32) (local $mask i32) (local $hit i32) (local $first i32) (local $verdict i32)
+    (local $x v128) (local $y v128) (local $elf v128) (local $rare v128)
+    (local $7f v128) (local $45 v128) (local $df v128) (local $9f v128) (local $zero v128)
+    (local.set $7f (v128.load (i32.const 0x5f100)))
+    (local.set $45 (v128.load (i32.const 0x5f110)))
+    (local.set $df (v128.load (i32.const 0x5f120)))
+    (local.set $9f (v128.load (i32.const 0x5f130)))
+    (local.set $zero (v128.load (i32.const 0x5f140)))
     (local.set $at (local.get $from))
     (global.set $before (i32.const 0))
-    (global.set $rareBefore (i32.const 0))
     (block $done
       (loop $turn
-        (br_if $done (i32.ge_u (local.get $at) (local.get $limit)))
-        (local.set $elf (local.get $zero))
-        (local.set $exit (local.get $zero))
-        (local.set $btf (local.get $zero))
-        (local.set $loader (local.get $zero))
-        ;; The first two bytes of each; four times the same, for no call is inlined here.
+        ;; At the limit too: the byte 9f may be the second one of a header.
+        (br_if $done (i32.gt_u (local.get $at) (local.get $limit)))
         (local.set $x (v128.load (local.get $at)))
-        (local.set $y (v128.load offset=1 (local.get $at)))
-        (local.set $elf (v128.or (local.get $elf)
-          (v128.and (i8x16.eq (local.get $x) (local.get $m7f)) (i8x16.eq (local.get $y) (local.get $m45)))))
-        (local.set $exit (v128.or (local.get $exit)
-          (v128.and (i8x16.eq (local.get $x) (local.get $m95)) (i8x16.eq (local.get $y) (local.get $zero)))))
-        (local.set $btf (v128.or (local.get $btf)
+        (local.set $y (v128.load offset=16 (local.get $at)))
+        ;; 7f 45.
+        (local.set $elf (v128.or
           (v128.and
-            (i8x16.eq (i8x16.min_u (local.get $x) (local.get $y)) (local.get $m9f))
-            (i8x16.eq (i8x16.max_u (local.get $x) (local.get $y)) (local.get $meb)))))
-        (local.set $loader (v128.or (local.get $loader)
+            (i8x16.eq (local.get $x) (local.get $7f))
+            (i8x16.eq (v128.load offset=1 (local.get $at)) (local.get $45)))
           (v128.and
-            (i8x16.eq (local.get $x) (local.get $mbf))
-            (v128.or (i8x16.eq (local.get $y) (local.get $m16)) (i8x16.eq (local.get $y) (local.get $m61))))))
-        (local.set $x (v128.load offset=16 (local.get $at)))
-        (local.set $y (v128.load offset=17 (local.get $at)))
-        (local.set $elf (v128.or (local.get $elf)
-          (v128.and (i8x16.eq (local.get $x) (local.get $m7f)) (i8x16.eq (local.get $y) (local.get $m45)))))
-        (local.set $exit (v128.or (local.get $exit)
-          (v128.and (i8x16.eq (local.get $x) (local.get $m95)) (i8x16.eq (local.get $y) (local.get $zero)))))
-        (local.set $btf (v128.or (local.get $btf)
+            (i8x16.eq (local.get $y) (local.get $7f))
+            (i8x16.eq (v128.load offset=17 (local.get $at)) (local.get $45)))))
+        ;; 9f of BTF or bf of a loader, a bit apart, and a zero five bytes on: there both have one, whichever their byte order.
+        (local.set $rare (v128.or
           (v128.and
-            (i8x16.eq (i8x16.min_u (local.get $x) (local.get $y)) (local.get $m9f))
-            (i8x16.eq (i8x16.max_u (local.get $x) (local.get $y)) (local.get $meb)))))
-        (local.set $loader (v128.or (local.get $loader)
+            (i8x16.eq (v128.and (local.get $x) (local.get $df)) (local.get $9f))
+            (i8x16.eq (v128.load offset=5 (local.get $at)) (local.get $zero)))
           (v128.and
-            (i8x16.eq (local.get $x) (local.get $mbf))
-            (v128.or (i8x16.eq (local.get $y) (local.get $m16)) (i8x16.eq (local.get $y) (local.get $m61))))))
-        (local.set $x (v128.load offset=32 (local.get $at)))
-        (local.set $y (v128.load offset=33 (local.get $at)))
-        (local.set $elf (v128.or (local.get $elf)
-          (v128.and (i8x16.eq (local.get $x) (local.get $m7f)) (i8x16.eq (local.get $y) (local.get $m45)))))
-        (local.set $exit (v128.or (local.get $exit)
-          (v128.and (i8x16.eq (local.get $x) (local.get $m95)) (i8x16.eq (local.get $y) (local.get $zero)))))
-        (local.set $btf (v128.or (local.get $btf)
-          (v128.and
-            (i8x16.eq (i8x16.min_u (local.get $x) (local.get $y)) (local.get $m9f))
-            (i8x16.eq (i8x16.max_u (local.get $x) (local.get $y)) (local.get $meb)))))
-        (local.set $loader (v128.or (local.get $loader)
-          (v128.and
-            (i8x16.eq (local.get $x) (local.get $mbf))
-            (v128.or (i8x16.eq (local.get $y) (local.get $m16)) (i8x16.eq (local.get $y) (local.get $m61))))))
-        (local.set $x (v128.load offset=48 (local.get $at)))
-        (local.set $y (v128.load offset=49 (local.get $at)))
-        (local.set $elf (v128.or (local.get $elf)
-          (v128.and (i8x16.eq (local.get $x) (local.get $m7f)) (i8x16.eq (local.get $y) (local.get $m45)))))
-        (local.set $exit (v128.or (local.get $exit)
-          (v128.and (i8x16.eq (local.get $x) (local.get $m95)) (i8x16.eq (local.get $y) (local.get $zero)))))
-        (local.set $btf (v128.or (local.get $btf)
-          (v128.and
-            (i8x16.eq (i8x16.min_u (local.get $x) (local.get $y)) (local.get $m9f))
-            (i8x16.eq (i8x16.max_u (local.get $x) (local.get $y)) (local.get $meb)))))
-        (local.set $loader (v128.or (local.get $loader)
-          (v128.and
-            (i8x16.eq (local.get $x) (local.get $mbf))
-            (v128.or (i8x16.eq (local.get $y) (local.get $m16)) (i8x16.eq (local.get $y) (local.get $m61))))))
-        (if (v128.any_true (v128.or (v128.or (local.get $elf) (local.get $exit)) (v128.or (local.get $btf) (local.get $loader))))
+            (i8x16.eq (v128.and (local.get $y) (local.get $df)) (local.get $9f))
+            (i8x16.eq (v128.load offset=21 (local.get $at)) (local.get $zero)))))
+        (if (v128.any_true (v128.or (local.get $elf) (local.get $rare)))
           (then
-            (local.set $mask (i64.const 0))
+            (local.set $mask (i32.const 0))
             (if (v128.any_true (local.get $elf))
               (then
-                (local.set $mask (i64.or
-                  (i64.or
-                    (call $magics (local.get $at))
-                    (i64.shl (call $magics (i32.add (local.get $at) (i32.const 16))) (i64.const 16)))
-                  (i64.or
-                    (i64.shl (call $magics (i32.add (local.get $at) (i32.const 32))) (i64.const 32))
-                    (i64.shl (call $magics (i32.add (local.get $at) (i32.const 48))) (i64.const 48)))))))
-            (if (v128.any_true (local.get $btf))
+                (local.set $mask (i32.or
+                  (call $magics (local.get $at))
+                  (i32.shl (call $magics (i32.add (local.get $at) (i32.const 16))) (i32.const 16))))))
+            (if (v128.any_true (local.get $rare))
               (then
-                (local.set $mask (i64.or (local.get $mask) (i64.or
-                  (i64.or
-                    (call $btfs (local.get $at))
-                    (i64.shl (call $btfs (i32.add (local.get $at) (i32.const 16))) (i64.const 16)))
-                  (i64.or
-                    (i64.shl (call $btfs (i32.add (local.get $at) (i32.const 32))) (i64.const 32))
-                    (i64.shl (call $btfs (i32.add (local.get $at) (i32.const 48))) (i64.const 48))))))))
-            (if (v128.any_true (local.get $loader))
-              (then
-                (local.set $mask (i64.or (local.get $mask) (i64.or
-                  (i64.or
-                    (call $loaders (local.get $at))
-                    (i64.shl (call $loaders (i32.add (local.get $at) (i32.const 16))) (i64.const 16)))
-                  (i64.or
-                    (i64.shl (call $loaders (i32.add (local.get $at) (i32.const 32))) (i64.const 32))
-                    (i64.shl (call $loaders (i32.add (local.get $at) (i32.const 48))) (i64.const 48))))))))
-            (if (v128.any_true (local.get $exit))
-              (then
-                (local.set $exits (i64.or
-                  (i64.or
-                    (call $exits (local.get $at))
-                    (i64.shl (call $exits (i32.add (local.get $at) (i32.const 16))) (i64.const 16)))
-                  (i64.or
-                    (i64.shl (call $exits (i32.add (local.get $at) (i32.const 32))) (i64.const 32))
-                    (i64.shl (call $exits (i32.add (local.get $at) (i32.const 48))) (i64.const 48)))))
-                ;; An EXIT behind another one is in the same run.
-                (local.set $mask (i64.or (local.get $mask)
-                  (i64.and (local.get $exits) (i64.xor (i64.shl (local.get $exits) (i64.const 8)) (i64.const -1)))))))
+                (local.set $mask (i32.or (local.get $mask) (i32.or
+                  (call $rarities (local.get $at))
+                  (i32.shl (call $rarities (i32.add (local.get $at) (i32.const 16))) (i32.const 16)))))))
             (block $judged
               (loop $bits
-                (br_if $judged (i64.eqz (local.get $mask)))
-                (local.set $hit (i32.add (local.get $at) (i32.wrap_i64 (i64.ctz (local.get $mask)))))
-                (local.set $mask (i64.and (local.get $mask) (i64.sub (local.get $mask) (i64.const 1))))
+                (br_if $judged (i32.eqz (local.get $mask)))
+                (local.set $hit (i32.add (local.get $at) (i32.ctz (local.get $mask))))
+                (local.set $mask (i32.and (local.get $mask) (i32.sub (local.get $mask) (i32.const 1))))
+                (local.set $first (i32.load8_u (local.get $hit)))
+                ;; 9f not before eb is behind it.
+                (if (i32.and
+                      (i32.eq (local.get $first) (i32.const 0x9f))
+                      (i32.ne (i32.load8_u offset=1 (local.get $hit)) (i32.const 0xeb)))
+                  (then
+                    (local.set $hit (i32.sub (local.get $hit) (i32.const 1)))
+                    (br_if $bits (i32.lt_u (local.get $hit) (local.get $from)))))
                 (br_if $done (i32.ge_u (local.get $hit) (local.get $limit)))
                 (if (i32.eq (local.get $count) (local.get $capacity))
-                  (then (global.set $next (local.get $hit)) (return (local.get $count))))
-                (local.set $first (i32.load8_u (local.get $hit)))
+                  (then (i32.store (i32.const 0x5f000) (local.get $hit)) (return (local.get $count))))
                 (if (i32.eq (local.get $first) (i32.const 0x7f))
                   (then
                     (local.set $verdict (call $judge (local.get $hit) (local.get $end) (local.get $ceiling)))
                     (br_if $bits (i32.lt_s (local.get $verdict) (i32.const 0))))
                   (else
-                    (if (i32.eq (local.get $first) (i32.const 0x95))
+                    (if (i32.eq (local.get $first) (i32.const 0xbf))
                       (then
-                        (br_if $bits (i64.eq (i64.load (i32.sub (local.get $hit) (i32.const 8))) (i64.const 0x95)))
-                        (br_if $bits (i32.eqz (call $admit (local.get $hit))))
-                        (local.set $verdict (i32.const 16)))
+                        (br_if $bits (i32.eqz (call $isLoader (local.get $hit))))
+                        (local.set $verdict (i32.const 19)))
                       (else
-                        (if (i32.eq (local.get $first) (i32.const 0xbf))
-                          (then
-                            (br_if $bits (i32.eqz (call $isLoader (local.get $hit))))
-                            (local.set $verdict (i32.const 19)))
-                          (else
-                            (br_if $bits (i32.eqz (call $isBtf (local.get $hit))))
-                            (local.set $verdict (i32.const 17))))
-                        (br_if $bits (i32.eqz (call $admitRare (local.get $hit))))))))
+                        (br_if $bits (i32.eqz (call $isBtf (local.get $hit))))
+                        (local.set $verdict (i32.const 17))))
+                    (br_if $bits (i32.eqz (call $admit (local.get $hit))))))
                 (i32.store (local.get $out) (local.get $hit))
                 (i32.store offset=4 (local.get $out) (local.get $verdict))
                 (local.set $out (i32.add (local.get $out) (i32.const 8)))
                 (local.set $count (i32.add (local.get $count) (i32.const 1)))
                 (br $bits)))))
-        (local.set $at (i32.add (local.get $at) (i32.const 64)))
+        (local.set $at (i32.add (local.get $at) (i32.const 32)))
         (br $turn)))
-    (global.set $next (local.get $limit))
+    (i32.store (i32.const 0x5f000) (local.get $limit))
+    (local.get $count))
+
+  ;; Lists the EXIT slots that begin in [$from, $limit), of those in a row the first. Eight bytes before $from must be readable.
+  (func (export "findExits") (param $from i32) (param $limit i32) (param $out i32) (param $capacity i32) (result i32)
+    (local $at i32) (local $count i32) (local $mask i32) (local $hit i32) (local $95 v128) (local $zero v128)
+    (local.set $95 (v128.load (i32.const 0x5f150)))
+    (local.set $zero (v128.load (i32.const 0x5f140)))
+    (local.set $at (local.get $from))
+    (global.set $before (i32.const 0))
+    (block $done
+      (loop $turn
+        (br_if $done (i32.ge_u (local.get $at) (local.get $limit)))
+        (if (v128.any_true (v128.or
+              (v128.and
+                (i8x16.eq (v128.load (local.get $at)) (local.get $95))
+                (i8x16.eq (v128.load offset=1 (local.get $at)) (local.get $zero)))
+              (v128.and
+                (i8x16.eq (v128.load offset=16 (local.get $at)) (local.get $95))
+                (i8x16.eq (v128.load offset=17 (local.get $at)) (local.get $zero)))))
+          (then
+            (local.set $mask (i32.or
+              (call $exits (local.get $at))
+              (i32.shl (call $exits (i32.add (local.get $at) (i32.const 16))) (i32.const 16))))
+            ;; One behind another one is in the same row.
+            (local.set $mask (i32.and (local.get $mask) (i32.xor (i32.shl (local.get $mask) (i32.const 8)) (i32.const -1))))
+            (block $judged
+              (loop $bits
+                (br_if $judged (i32.eqz (local.get $mask)))
+                (local.set $hit (i32.add (local.get $at) (i32.ctz (local.get $mask))))
+                (local.set $mask (i32.and (local.get $mask) (i32.sub (local.get $mask) (i32.const 1))))
+                (br_if $done (i32.ge_u (local.get $hit) (local.get $limit)))
+                (br_if $bits (i64.eq (i64.load (i32.sub (local.get $hit) (i32.const 8))) (i64.const 0x95)))
+                (if (i32.eq (local.get $count) (local.get $capacity))
+                  (then (i32.store (i32.const 0x5f000) (local.get $hit)) (return (local.get $count))))
+                (br_if $bits (i32.eqz (call $admit (local.get $hit))))
+                (i32.store (local.get $out) (local.get $hit))
+                (i32.store offset=4 (local.get $out) (i32.const 16))
+                (local.set $out (i32.add (local.get $out) (i32.const 8)))
+                (local.set $count (i32.add (local.get $count) (i32.const 1)))
+                (br $bits)))))
+        (local.set $at (i32.add (local.get $at) (i32.const 32)))
+        (br $turn)))
+    (i32.store (i32.const 0x5f000) (local.get $limit))
     (local.get $count))
 
   ;; Whether the byte $code, its partner $high and the two jumps behind them are a comparison of a classic filter whose jumps
@@ -394,48 +349,35 @@
   ;; Lists the RET instructions of classic filters that follow a comparison or another RET, in both byte orders: 06 00 00 00
   ;; and 00 06 00 00, with the address of the 06. Nine bytes before $from must be readable.
   (func (export "findReturns") (param $from i32) (param $limit i32) (param $out i32) (param $capacity i32) (result i32)
-    (local $at i32) (local $count i32) (local $a v128) (local $b v128) (local $c v128) (local $d v128) (local $zero v128) (local $six v128)
-    (local $mask i64) (local $hit i32) (local $code i32) (local $row i32)
-    (local.set $six (i8x16.splat (i32.const 0x06)))
+    (local $at i32) (local $count i32) (local $x v128) (local $y v128) (local $six v128) (local $zero v128)
+    (local $mask i32) (local $hit i32) (local $code i32) (local $row i32)
+    (local.set $six (v128.load (i32.const 0x5f160)))
+    (local.set $zero (v128.load (i32.const 0x5f140)))
     (local.set $at (local.get $from))
     (global.set $before (i32.const 0))
     (block $done
       (loop $turn
         (br_if $done (i32.ge_u (local.get $at) (local.get $limit)))
-        (local.set $a (v128.and
+        (local.set $x (v128.and
           (i8x16.eq (v128.load (local.get $at)) (local.get $six))
           (v128.and
             (i8x16.eq (v128.load offset=1 (local.get $at)) (local.get $zero))
             (i8x16.eq (v128.load offset=2 (local.get $at)) (local.get $zero)))))
-        (local.set $b (v128.and
+        (local.set $y (v128.and
           (i8x16.eq (v128.load offset=16 (local.get $at)) (local.get $six))
           (v128.and
             (i8x16.eq (v128.load offset=17 (local.get $at)) (local.get $zero))
             (i8x16.eq (v128.load offset=18 (local.get $at)) (local.get $zero)))))
-        (local.set $c (v128.and
-          (i8x16.eq (v128.load offset=32 (local.get $at)) (local.get $six))
-          (v128.and
-            (i8x16.eq (v128.load offset=33 (local.get $at)) (local.get $zero))
-            (i8x16.eq (v128.load offset=34 (local.get $at)) (local.get $zero)))))
-        (local.set $d (v128.and
-          (i8x16.eq (v128.load offset=48 (local.get $at)) (local.get $six))
-          (v128.and
-            (i8x16.eq (v128.load offset=49 (local.get $at)) (local.get $zero))
-            (i8x16.eq (v128.load offset=50 (local.get $at)) (local.get $zero)))))
-        (if (v128.any_true (v128.or (v128.or (local.get $a) (local.get $b)) (v128.or (local.get $c) (local.get $d))))
+        (if (v128.any_true (v128.or (local.get $x) (local.get $y)))
           (then
-            (local.set $mask (i64.or
-              (i64.or
-                (i64.extend_i32_u (i8x16.bitmask (local.get $a)))
-                (i64.shl (i64.extend_i32_u (i8x16.bitmask (local.get $b))) (i64.const 16)))
-              (i64.or
-                (i64.shl (i64.extend_i32_u (i8x16.bitmask (local.get $c))) (i64.const 32))
-                (i64.shl (i64.extend_i32_u (i8x16.bitmask (local.get $d))) (i64.const 48)))))
+            (local.set $mask (i32.or
+              (i8x16.bitmask (local.get $x))
+              (i32.shl (i8x16.bitmask (local.get $y)) (i32.const 16))))
             (block $judged
               (loop $bits
-                (br_if $judged (i64.eqz (local.get $mask)))
-                (local.set $hit (i32.add (local.get $at) (i32.wrap_i64 (i64.ctz (local.get $mask)))))
-                (local.set $mask (i64.and (local.get $mask) (i64.sub (local.get $mask) (i64.const 1))))
+                (br_if $judged (i32.eqz (local.get $mask)))
+                (local.set $hit (i32.add (local.get $at) (i32.ctz (local.get $mask))))
+                (local.set $mask (i32.and (local.get $mask) (i32.sub (local.get $mask) (i32.const 1))))
                 (br_if $done (i32.ge_u (local.get $hit) (local.get $limit)))
                 ;; Another one right behind the last: in the same run.
                 (if (i32.eq (local.get $hit) (i32.add (local.get $row) (i32.const 8)))
@@ -457,7 +399,7 @@
                       (i32.load8_u (i32.sub (local.get $hit) (i32.const 7)))
                       (i32.load8_u (i32.sub (local.get $hit) (i32.const 6))))))))
                 (if (i32.eq (local.get $count) (local.get $capacity))
-                  (then (global.set $next (local.get $hit)) (return (local.get $count))))
+                  (then (i32.store (i32.const 0x5f000) (local.get $hit)) (return (local.get $count))))
                 (local.set $row (local.get $hit))
                 (br_if $bits (i32.eqz (call $admit (local.get $hit))))
                 (i32.store (local.get $out) (local.get $hit))
@@ -465,7 +407,7 @@
                 (local.set $out (i32.add (local.get $out) (i32.const 8)))
                 (local.set $count (i32.add (local.get $count) (i32.const 1)))
                 (br $bits)))))
-        (local.set $at (i32.add (local.get $at) (i32.const 64)))
+        (local.set $at (i32.add (local.get $at) (i32.const 32)))
         (br $turn)))
-    (global.set $next (local.get $limit))
+    (i32.store (i32.const 0x5f000) (local.get $limit))
     (local.get $count)))

@@ -65,24 +65,22 @@ export interface SearchRange {
 /** Bytes read at a time: large enough to spend little on calls, small enough to stay in the L2 cache. */
 export const WINDOW = 256 * 1024;
 const LIST_CAPACITY = 8192;
-/** `find` and `findReturns` look at what lies before: they leave the last entries, which lie right before the input, zero. */
+/** The finder looks at what lies before: the last entries, which lie right before the input, stay zero. */
 const PAIRS = LIST_CAPACITY - 2;
 /** Bytes before a RET that tell whether it is one. */
 const BEFORE_RETURN = 9;
 const LIST = 0;
 const INPUT = LIST + LIST_CAPACITY * 8;
+/** Words that both sides write, as finder.wat has them: where to go on, crowded anchors still welcome, anchors left out. */
+const STATE = 0x5f000;
+const [NEXT, CROWD_LEFT, DROPPED] = [0, 1, 2];
 /** A header is judged when all of it is there. */
 const HEADER = ehdr64.size;
 
 interface FinderExports {
   readonly memory: { readonly buffer: ArrayBuffer };
-  readonly next: { readonly value: number };
-  /** Of anchors close to others, how many may still be listed, and how many were not; rare ones apart. */
-  readonly crowd: { value: number };
-  readonly dropped: { value: number };
-  readonly rareCrowd: { value: number };
-  readonly rareDropped: { value: number };
   find(from: number, limit: number, end: number, ceiling: bigint, out: number, capacity: number): number;
+  findExits(from: number, limit: number, out: number, capacity: number): number;
   findReturns(from: number, limit: number, out: number, capacity: number): number;
 }
 
@@ -90,14 +88,19 @@ interface FinderExports {
 export class Finder {
   private readonly wasm: FinderExports;
   private readonly memory: Uint8Array;
+  /** Room for a whole window, most often the only one of its source. */
+  private readonly window: Uint8Array;
   private readonly list: Uint32Array;
+  private readonly state: Uint32Array;
 
   constructor() {
     const binary = Uint8Array.from(atob(FINDER_WASM), (character) => character.charCodeAt(0));
     const instance = new WebAssembly.Instance(new WebAssembly.Module(binary), {});
     this.wasm = instance.exports as unknown as FinderExports;
     this.memory = new Uint8Array(this.wasm.memory.buffer);
+    this.window = this.memory.subarray(INPUT, INPUT + WINDOW);
     this.list = new Uint32Array(this.wasm.memory.buffer, LIST, LIST_CAPACITY * 2);
+    this.state = new Uint32Array(this.wasm.memory.buffer, STATE, 3);
   }
 
   /** Searches `range` of the source, to its end or that of the source; what may be code without a header goes into `anchors`. */
@@ -107,7 +110,8 @@ export class Finder {
     let kept = 0;
     for (;;) {
       const wanted = Math.min(WINDOW, range.to + HEADER - 1 - (offset + kept));
-      const input = this.memory.subarray(INPUT + kept, INPUT + kept + wanted);
+      const isWhole = kept === 0 && wanted === WINDOW;
+      const input = isWhole ? this.window : this.memory.subarray(INPUT + kept, INPUT + kept + wanted);
       const count = wanted > 0 ? reader.readInto(input, offset + kept) : 0;
       const length = kept + count;
       const ended = count < wanted;
@@ -115,12 +119,15 @@ export class Finder {
       // Without a whole header behind them the final positions wait for the next window.
       const limit = Math.max(0, Math.min(length - HEADER + 1, range.to - offset));
       this.findIn(offset, limit, length, found, anchors);
+      if (anchors?.listsExits) this.findExitsIn(offset, limit, anchors);
       if (anchors?.classic) this.findReturnsIn(offset, Math.min(limit + BEFORE_RETURN, length), anchors);
       if (last) {
         if (ended) {
           found.endAt(offset + length);
           this.findCutHeaders(offset, limit, length, range.to, found);
-          anchors?.addTail(this.memory.slice(INPUT + limit, INPUT + length), offset + limit, range.to);
+          if (anchors?.listsExits || anchors?.classic) {
+            anchors.addTail(this.memory.slice(INPUT + limit, INPUT + length), offset + limit, range.to);
+          }
         }
         return found.finish(reader);
       }
@@ -131,12 +138,8 @@ export class Finder {
   }
 
   private findIn(offset: number, limit: number, length: number, found: Tally, anchors?: AnchorList): void {
-    this.wasm.crowd.value = CROWD_PER_WINDOW;
-    this.wasm.dropped.value = 0;
-    this.wasm.rareCrowd.value = CROWD_PER_WINDOW;
-    this.wasm.rareDropped.value = 0;
-    let from = INPUT;
-    while (from < INPUT + limit) {
+    this.allowCrowd();
+    for (let from = INPUT; from < INPUT + limit; from = this.state[NEXT] as number) {
       const count = this.wasm.find(from, INPUT + limit, INPUT + length, CEILING, LIST, PAIRS);
       for (let entry = 0; entry < count; entry++) {
         const at = offset + (this.list[entry * 2] as number) - INPUT;
@@ -144,24 +147,38 @@ export class Finder {
         if (verdict < FIRST_ANCHOR) found.add(at, verdict);
         else anchors?.add(at, verdict);
       }
-      from = this.wasm.next.value;
     }
-    anchors?.addDropped(this.wasm.dropped.value, this.wasm.rareDropped.value);
+    if (anchors) anchors.dropped += this.state[DROPPED] as number;
+  }
+
+  private findExitsIn(offset: number, limit: number, anchors: AnchorList): void {
+    this.allowCrowd();
+    for (let from = INPUT; from < INPUT + limit; from = this.state[NEXT] as number) {
+      const count = this.wasm.findExits(from, INPUT + limit, LIST, PAIRS);
+      this.addListed(count, offset, anchors);
+    }
+    anchors.dropped += this.state[DROPPED] as number;
   }
 
   /** Goes a little past the limit: where the next window begins, what lies before is not there. */
   private findReturnsIn(offset: number, end: number, anchors: AnchorList): void {
-    this.wasm.crowd.value = CROWD_PER_WINDOW;
-    this.wasm.dropped.value = 0;
-    let from = INPUT;
-    while (from < INPUT + end) {
+    this.allowCrowd();
+    for (let from = INPUT; from < INPUT + end; from = this.state[NEXT] as number) {
       const count = this.wasm.findReturns(from, INPUT + end, LIST, PAIRS);
-      for (let entry = 0; entry < count; entry++) {
-        anchors.add(offset + (this.list[entry * 2] as number) - INPUT, this.list[entry * 2 + 1] as number);
-      }
-      from = this.wasm.next.value;
+      this.addListed(count, offset, anchors);
     }
-    anchors.droppedReturns += this.wasm.dropped.value;
+    anchors.droppedReturns += this.state[DROPPED] as number;
+  }
+
+  private allowCrowd(): void {
+    this.state[CROWD_LEFT] = CROWD_PER_WINDOW;
+    this.state[DROPPED] = 0;
+  }
+
+  private addListed(count: number, offset: number, anchors: AnchorList): void {
+    for (let entry = 0; entry < count; entry++) {
+      anchors.add(offset + (this.list[entry * 2] as number) - INPUT, this.list[entry * 2 + 1] as number);
+    }
   }
 
   /** Headers that begin in the last 63 bytes of a source: the magic and e_machine may be there, the whole is not. */
@@ -186,7 +203,7 @@ const MACHINE_END = ehdr64.offsets.e_machine + 2;
 /** Gathers what one search finds; counts by number, not by name, because a hostile source makes millions. */
 class Tally {
   private offsets: number[] = [];
-  private readonly counts = new Array<number>(REJECTIONS.length).fill(0);
+  private counts: number[] | undefined;
   private readonly listed: RejectedCandidate[] = [];
   private end: number | undefined;
 
@@ -206,6 +223,7 @@ class Tally {
   }
 
   reject(offset: number, code: number): void {
+    this.counts ??= new Array<number>(REJECTIONS.length).fill(0);
     (this.counts[code] as number)++;
     if (this.listed.length < REJECTED_LISTED) this.listed.push({ offset, code: REJECTIONS[code] as Rejection });
   }
@@ -221,9 +239,8 @@ class Tally {
     const end = this.end;
     const rejected: Partial<Record<Rejection, number>> = {};
     let seen = offsets.length;
-    for (const [code, name] of REJECTIONS.entries()) {
-      const count = this.counts[code] as number;
-      if (count > 0) rejected[name] = count;
+    for (const [code, count] of this.counts?.entries() ?? []) {
+      if (count > 0) rejected[REJECTIONS[code] as Rejection] = count;
       seen += count;
     }
     return end === undefined ? { offsets, seen, rejected, listed } : { offsets, seen, rejected, listed, end };

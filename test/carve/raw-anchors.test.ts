@@ -27,6 +27,21 @@ const LOADER = {
 /** A comparison, then a verdict. */
 const RETURN = { little: [0x15, 0, 0, 1, 7, 0, 0, 0, 6, 0, 0, 0], big: [0, 0x15, 0, 1, 0, 0, 0, 7, 0, 6, 0, 0] };
 
+/** `btf_header` of the kernel's <linux/btf.h>: types first, strings right behind them. */
+function isBtf(bytes: Uint8Array, at: number): boolean {
+  const view = new DataView(bytes.buffer, at);
+  const little = view.getUint8(0) === 0x9f;
+  const [length = 0, types, typesSize, strings, stringsSize] = [4, 8, 12, 16, 20].map((to) =>
+    view.getUint32(to, little),
+  );
+  const begins = view.getUint16(0, little) === 0xeb9f && view.getUint8(2) === 1 && view.getUint8(3) === 0;
+  return begins && length >= 24 && length <= 64 && types === 0 && typesSize === strings && stringsSize !== 0;
+}
+
+function isLoader(bytes: Uint8Array, at: number): boolean {
+  return Object.values(LOADER).some((slots) => slots.every((byte, index) => bytes[at + index] === byte));
+}
+
 function plant(size: number, places: readonly (readonly [at: number, bytes: readonly number[]])[]): Uint8Array {
   const bytes = new Uint8Array(size).fill(0x33);
   for (const [at, content] of places) bytes.set(content.slice(0, size - at), at);
@@ -86,6 +101,20 @@ test('headers of objects are the same with anchors as without', () => {
   expect(candidates).toEqual([finder.search(memoryReader(bytes), { from: 0, to: bytes.length })]);
 });
 
+test('wherever a range ends, BTF and loaders belong to the one in which they begin', () => {
+  for (const content of [BTF.little, BTF.big, LOADER.little, LOADER.big]) {
+    const bytes = plant(400, [[100, content]]);
+    for (let cut = 90; cut < 130; cut++) {
+      const ranges = [
+        { from: 0, to: cut },
+        { from: cut, to: bytes.length },
+      ];
+      const { btf, loaders } = anchorsIn(bytes, ranges).anchors;
+      expect([...btf, ...loaders], `cut at ${cut}`).toEqual([100]);
+    }
+  }
+});
+
 describe('any bytes', () => {
   const isExit = (bytes: Uint8Array, at: number) => at >= 0 && EXIT.every((byte, index) => bytes[at + index] === byte);
   const piece = fc.oneof(
@@ -94,6 +123,26 @@ describe('any bytes', () => {
     fc.uint8Array({ maxLength: 12 }),
     fc.nat(40).map((size) => new Uint8Array(size)),
   );
+
+  test('BTF and loaders are those of a plain search', () => {
+    const known = [...Object.values(BTF), ...Object.values(LOADER)];
+    const part = fc.oneof(
+      fc.constantFrom(...known).map((bytes) => Uint8Array.from(bytes)),
+      fc.tuple(fc.constantFrom(...known), fc.nat(23)).map(([bytes, cut]) => Uint8Array.from(bytes.slice(0, cut))),
+      fc.constantFrom([0x9f], [0xeb], [0xbf], [0x7f, 0x45]).map((bytes) => Uint8Array.from(bytes)),
+      piece,
+    );
+    fc.assert(
+      fc.property(fc.array(part, { maxLength: 40 }), (parts) => {
+        const bytes = new Uint8Array(Buffer.concat([...parts, new Uint8Array(64)]));
+        const { btf, loaders } = anchorsIn(bytes).anchors;
+        const places = Array.from(bytes.subarray(63).keys());
+        expect(btf).toEqual(places.filter((at) => isBtf(bytes, at)));
+        expect(loaders).toEqual(places.filter((at) => isLoader(bytes, at)));
+      }),
+      { numRuns: 3000 },
+    );
+  });
 
   test('the EXIT slots are those of a plain search, but one of each row', () => {
     fc.assert(
