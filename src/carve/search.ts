@@ -44,7 +44,7 @@ export interface RejectedCandidate {
 
 /** What a search found in one range of a source: headers worth sizing, and the others by reason. */
 export interface Candidates {
-  readonly offsets: number[];
+  readonly offsets: readonly number[];
   /** All candidates seen: `offsets` and everything in `rejected`. */
   readonly seen: number;
   readonly rejected: Readonly<Partial<Record<Rejection, number>>>;
@@ -194,6 +194,7 @@ export class Finder {
   }
 }
 
+const NOTHING: Candidates = { offsets: [], seen: 0, rejected: {}, listed: [] };
 const WORK_LIMIT = REJECTIONS.indexOf('work-limit');
 const SECTION_NAMES_TYPE = REJECTIONS.indexOf('section-names-type');
 const TRUNCATED_HEADER = REJECTIONS.indexOf('truncated-header');
@@ -234,6 +235,9 @@ class Tally {
 
   /** Settles headers whose name section lay beyond the window, and gives the result. */
   finish(reader: Reader): Candidates {
+    if (this.offsets.length === 0 && this.counts === undefined) {
+      return this.end === undefined ? NOTHING : { ...NOTHING, end: this.end };
+    }
     if (this.offsets.length > 0) this.settle(new BlockReader(reader));
     const { offsets, listed } = this;
     const end = this.end;

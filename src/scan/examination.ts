@@ -83,6 +83,8 @@ export class Examination {
   private readonly kernel: TargetKernel | undefined;
   private readonly meanings: Meanings;
   private readonly findings: Findings;
+  /** Lists that are still empty: as most sources hold nothing, they serve again. */
+  private readonly unused = new Map<AnchorOptions, AnchorList>();
 
   constructor(options: ExamineOptions, findings: Findings, cancelled: () => boolean) {
     this.options = options;
@@ -101,8 +103,11 @@ export class Examination {
 
   /** Searches one range; with `raw` for whatever may be code. */
   look(reader: Reader, range: SearchRange, raw: boolean): Candidates {
-    const anchors = new AnchorList(raw ? EVERYTHING : ANNOUNCED);
+    const wanted = raw ? EVERYTHING : ANNOUNCED;
+    const anchors = this.unused.get(wanted) ?? new AnchorList(wanted);
     const found = this.finder.search(reader, range, anchors);
+    if (anchors.isEmpty) this.unused.set(wanted, anchors);
+    else this.unused.delete(wanted);
     return anchors.isEmpty ? found : { ...found, anchors };
   }
 

@@ -17,16 +17,17 @@ const FLAGS = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
 
 /** Reads one open file by position. A failing read ends the file and leaves its reason in `failure`. */
 export class OpenFile implements Reader {
-  readonly name: PathName;
   /** Why reading stopped before the end, if it did. */
   failure: Diagnostic | undefined;
   private readonly fd: number;
   private readonly shortReads: boolean;
+  private readonly path: FilePath;
+  private named: PathName | undefined;
   private known: Stats | undefined;
 
   /** @throws the system's error when the file cannot be opened. */
   constructor(path: FilePath, options: OpenOptions) {
-    this.name = nameOf(path);
+    this.path = path;
     this.shortReads = options.shortReads;
     const flags = options.follow ? FLAGS : FLAGS | constants.O_NOFOLLOW;
     this.fd = reaching(path, (short) => openQuietly(short, flags));
@@ -45,6 +46,11 @@ export class OpenFile implements Reader {
       this.failure ??= errnoDiagnostic(error, this.name, `cannot read at ${at}`);
       return 0;
     }
+  }
+
+  get name(): PathName {
+    this.named ??= nameOf(this.path);
+    return this.named;
   }
 
   /** The file's status when it was first asked for. */

@@ -12,7 +12,7 @@ const SLASH = 0x2f;
  * @throws what the system says of the directories on the way.
  */
 export function reaching<T>(path: FilePath, use: (path: string | Buffer) => T): T {
-  if (byteLength(path) <= PATH_MAX) return use(typeof path === 'string' ? path : Buffer.from(path));
+  if (isShort(path)) return use(typeof path === 'string' ? path : Buffer.from(path));
   let rest = Buffer.from(path);
   let directory: number | undefined;
   try {
@@ -28,6 +28,11 @@ export function reaching<T>(path: FilePath, use: (path: string | Buffer) => T): 
   } finally {
     if (directory !== undefined) closeSync(directory);
   }
+}
+
+function isShort(path: FilePath): boolean {
+  // No UTF-16 unit takes more than three bytes.
+  return 3 * path.length <= PATH_MAX || byteLength(path) <= PATH_MAX;
 }
 
 function below(directory: number | undefined, rest: Buffer): string | Buffer {

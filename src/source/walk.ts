@@ -17,6 +17,9 @@ export interface FileBatch {
   readonly shortReads: boolean;
 }
 
+/** Files in a batch from which on it goes as it is. */
+const GATHERED = 256;
+
 export type WalkItem = FileBatch | Diagnostic;
 
 export function isBatch(item: WalkItem): item is FileBatch {
@@ -107,13 +110,24 @@ function asNamed(diagnostic: Diagnostic, root: FilePath): Diagnostic {
     : diagnostic;
 }
 
+/** Files of several directories together, as far as they are opened alike: each batch takes its time on the way. */
 function* allBatches(root: FilePath, lister: DirectoryLister): Generator<FileBatch> {
   const waiting: FilePath[] = [root];
+  let paths: FilePath[] = [];
+  let shortReads = false;
   for (let directory = waiting.pop(); directory !== undefined; directory = waiting.pop()) {
-    const paths: FilePath[] = [];
-    for (const entry of lister.list(directory)) (entry.kind === 'file' ? paths : waiting).push(entry.path);
-    if (paths.length > 0) yield { paths, named: false, shortReads: lister.hasShortReads(directory) };
+    const files: FilePath[] = [];
+    for (const entry of lister.list(directory)) (entry.kind === 'file' ? files : waiting).push(entry.path);
+    if (files.length === 0) continue;
+    const short = lister.hasShortReads(directory);
+    if (paths.length > 0 && (short !== shortReads || paths.length >= GATHERED)) {
+      yield { paths, named: false, shortReads };
+      paths = [];
+    }
+    shortReads = short;
+    for (const path of files) paths.push(path);
   }
+  if (paths.length > 0) yield { paths, named: false, shortReads };
 }
 
 async function* matchingBatches(
