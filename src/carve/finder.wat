@@ -11,7 +11,9 @@
   ;; Words that both sides write, for JavaScript reads memory much faster than globals, behind the input and its margin:
   ;; 0x5f000 where to go on after the list was full;
   ;; 0x5f004 anchors that may still be listed though another one lies closer before them than 256 bytes;
-  ;; 0x5f008 how many were not.
+  ;; 0x5f008 how many were not;
+  ;; 0x5f00c headers that may still be listed with a verdict against them;
+  ;; 0x5f010 how many were not, a word for each verdict.
   ;; Bytes to compare with, for constants of $find would be made anew in every turn:
   (data (i32.const 0x5f100) "\7f\7f\7f\7f\7f\7f\7f\7f\7f\7f\7f\7f\7f\7f\7f\7f")
   (data (i32.const 0x5f110) "\45\45\45\45\45\45\45\45\45\45\45\45\45\45\45\45")
@@ -32,9 +34,10 @@
       (i32.rotl (i32.and (local.get $v) (i32.const 0xff00ff00)) (i32.const 8))))
 
   (func $swap64 (param $v i64) (result i64)
-    (i64.or
-      (i64.shl (i64.extend_i32_u (call $swap32 (i32.wrap_i64 (local.get $v)))) (i64.const 32))
-      (i64.extend_i32_u (call $swap32 (i32.wrap_i64 (i64.shr_u (local.get $v) (i64.const 32)))))))
+    (local $x v128)
+    (local.set $x (i64x2.splat (local.get $v)))
+    (i64x2.extract_lane 0
+      (i8x16.shuffle 7 6 5 4 3 2 1 0 15 14 13 12 11 10 9 8 (local.get $x) (local.get $x))))
 
   ;; The verdict on the header at $at (64 bytes are there), or -1 when it is not about BPF at all.
   (func $judge (param $at i32) (param $end i32) (param $ceiling i64) (result i32)
@@ -134,11 +137,13 @@
           (v128.and
             (i8x16.eq (local.get $x) (i8x16.splat (i32.const 0xbf)))
             (i8x16.eq (v128.load offset=8 (local.get $at)) (i8x16.splat (i32.const 0xbf))))
-          (v128.and
-            (i8x16.eq (local.get $z) (local.get $zero))
-            (v128.or
+          (v128.or
+            (v128.and
               (i8x16.eq (local.get $y) (i8x16.splat (i32.const 0x16)))
-              (i8x16.eq (local.get $y) (i8x16.splat (i32.const 0x61)))))))))
+              (i8x16.eq (v128.load offset=9 (local.get $at)) (i8x16.splat (i32.const 0xa1))))
+            (v128.and
+              (i8x16.eq (local.get $y) (i8x16.splat (i32.const 0x61)))
+              (i8x16.eq (v128.load offset=9 (local.get $at)) (i8x16.splat (i32.const 0x1a)))))))))
 
   ;; Where in the 16 bytes at $at an EXIT slot begins, 95 and seven zeros: one bit each.
   (func $exits (param $at i32) (result i32)
@@ -198,6 +203,16 @@
     (i32.store (i32.const 0x5f004) (i32.sub (local.get $crowd) (i32.const 1)))
     (global.set $before (local.get $at))
     (i32.const 1))
+
+  ;; Whether one more header with a verdict against it may be listed; else it is counted here, which is faster.
+  (func $admitRejected (param $verdict i32) (result i32)
+    (local $room i32) (local $counter i32)
+    (local.set $room (i32.load (i32.const 0x5f00c)))
+    (if (local.get $room)
+      (then (i32.store (i32.const 0x5f00c) (i32.sub (local.get $room) (i32.const 1))) (return (i32.const 1))))
+    (local.set $counter (i32.shl (local.get $verdict) (i32.const 2)))
+    (i32.store offset=0x5f010 (local.get $counter) (i32.add (i32.load offset=0x5f010 (local.get $counter)) (i32.const 1)))
+    (i32.const 0))
 
   ;; Lists (address, verdict) pairs of u32 at $out for every header, BTF and loader that begins in [$from, $limit).
   ;; Bytes up to $end are the source's; eight bytes before $from and 96 after $end must be readable, whatever they are: nothing
@@ -268,7 +283,8 @@
                 (if (i32.eq (local.get $first) (i32.const 0x7f))
                   (then
                     (local.set $verdict (call $judge (local.get $hit) (local.get $end) (local.get $ceiling)))
-                    (br_if $bits (i32.lt_s (local.get $verdict) (i32.const 0))))
+                    (br_if $bits (i32.lt_s (local.get $verdict) (i32.const 0)))
+                    (if (local.get $verdict) (then (br_if $bits (i32.eqz (call $admitRejected (local.get $verdict)))))))
                   (else
                     (if (i32.eq (local.get $first) (i32.const 0xbf))
                       (then

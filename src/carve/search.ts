@@ -71,9 +71,12 @@ const PAIRS = LIST_CAPACITY - 2;
 const BEFORE_RETURN = 9;
 const LIST = 0;
 const INPUT = LIST + LIST_CAPACITY * 8;
-/** Words that both sides write, as finder.wat has them: where to go on, crowded anchors still welcome, anchors left out. */
+/**
+ * Words that both sides write, as finder.wat has them: where to go on, crowded anchors still welcome and anchors left out,
+ * rejected headers still welcome and counts of those left out, by verdict.
+ */
 const STATE = 0x5f000;
-const [NEXT, CROWD_LEFT, DROPPED] = [0, 1, 2];
+const [NEXT, CROWD_LEFT, DROPPED, LISTING_LEFT, UNLISTED] = [0, 1, 2, 3, 4];
 /** A header is judged when all of it is there. */
 const HEADER = ehdr64.size;
 
@@ -100,7 +103,7 @@ export class Finder {
     this.memory = new Uint8Array(this.wasm.memory.buffer);
     this.window = this.memory.subarray(INPUT, INPUT + WINDOW);
     this.list = new Uint32Array(this.wasm.memory.buffer, LIST, LIST_CAPACITY * 2);
-    this.state = new Uint32Array(this.wasm.memory.buffer, STATE, 3);
+    this.state = new Uint32Array(this.wasm.memory.buffer, STATE, UNLISTED + REJECTIONS.length);
   }
 
   /** Searches `range` of the source, to its end or that of the source; what may be code without a header goes into `anchors`. */
@@ -139,6 +142,7 @@ export class Finder {
 
   private findIn(offset: number, limit: number, length: number, found: Tally, anchors?: AnchorList): void {
     this.allowCrowd();
+    this.state[LISTING_LEFT] = REJECTED_LISTED;
     for (let from = INPUT; from < INPUT + limit; from = this.state[NEXT] as number) {
       const count = this.wasm.find(from, INPUT + limit, INPUT + length, CEILING, LIST, PAIRS);
       for (let entry = 0; entry < count; entry++) {
@@ -148,7 +152,15 @@ export class Finder {
         else anchors?.add(at, verdict);
       }
     }
+    if (this.state[LISTING_LEFT] === 0) this.countUnlisted(found);
     if (anchors) anchors.dropped += this.state[DROPPED] as number;
+  }
+
+  private countUnlisted(found: Tally): void {
+    for (let verdict = 1; UNLISTED + verdict < this.state.length; verdict++) {
+      found.count(verdict - 1, this.state[UNLISTED + verdict] as number);
+      this.state[UNLISTED + verdict] = 0;
+    }
   }
 
   private findExitsIn(offset: number, limit: number, anchors: AnchorList): void {
@@ -224,9 +236,13 @@ class Tally {
   }
 
   reject(offset: number, code: number): void {
-    this.counts ??= new Array<number>(REJECTIONS.length).fill(0);
-    (this.counts[code] as number)++;
+    this.count(code, 1);
     if (this.listed.length < REJECTED_LISTED) this.listed.push({ offset, code: REJECTIONS[code] as Rejection });
+  }
+
+  count(code: number, more: number): void {
+    this.counts ??= new Array<number>(REJECTIONS.length).fill(0);
+    (this.counts[code] as number) += more;
   }
 
   endAt(offset: number): void {
