@@ -124,14 +124,19 @@ export class AnchorList implements Anchors {
   /** EXIT slots and RET instructions at the very end of a source, where no header fits any more. */
   addTail(tail: Uint8Array, offset: number, to: number): void {
     const end = Math.min(tail.length, to - offset);
-    for (let at = 0; at < end && at + EXIT_SLOT.length <= tail.length; at++) {
-      if (this.listsExits && EXIT_SLOT.every((byte, index) => tail[at + index] === byte)) this.add(offset + at, EXIT);
-      if (!this.classic) continue;
-      const [a, b, c, d] = tail.subarray(at, at + 4);
-      if (a === 6 && b === 0 && c === 0 && d === 0) this.add(offset + at, RETURN);
-      if (a === 0 && b === 6 && c === 0 && d === 0) this.add(offset + at + 1, RETURN);
+    for (let at = 0; at < end && at + SLOT <= tail.length; at++) {
+      if (this.listsExits && tail[at] === 0x95 && isZero(tail, at + 1, at + SLOT)) this.add(offset + at, EXIT);
+      if (!this.classic || !isZero(tail, at + 2, at + 4)) continue;
+      if (tail[at] === 6 && tail[at + 1] === 0) this.add(offset + at, RETURN);
+      if (tail[at] === 0 && tail[at + 1] === 6) this.add(offset + at + 1, RETURN);
     }
   }
 }
 
-const EXIT_SLOT = [0x95, 0, 0, 0, 0, 0, 0, 0];
+/** Bytes of an instruction. */
+const SLOT = 8;
+
+function isZero(bytes: Uint8Array, from: number, to: number): boolean {
+  for (let at = from; at < to; at++) if (bytes[at] !== 0) return false;
+  return true;
+}
