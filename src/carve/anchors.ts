@@ -23,12 +23,15 @@ export interface Anchors {
 /** The anchors of several searches of one source in order, absent when there are none; `place` says where each offset lies. */
 export function gatherAnchors(
   parts: readonly { readonly anchors?: Anchors }[],
-  place: (offset: number) => number | undefined = (offset) => offset,
+  place?: (offset: number) => number | undefined,
 ): Anchors | undefined {
   const found = parts.flatMap(({ anchors }) => anchors ?? []);
+  // Of one search they are in order already.
+  if (found.length < 2 && place === undefined) return found[0];
   if (found.length === 0) return undefined;
   const all = (pick: (anchors: Anchors) => readonly number[]) => {
-    const places = found.flatMap((anchors) => pick(anchors).flatMap((offset) => place(offset) ?? []));
+    const offsets = found.flatMap(pick);
+    const places = place ? offsets.flatMap((offset) => place(offset) ?? []) : offsets;
     return [...new Set(places)].sort((a, b) => a - b);
   };
   return {
