@@ -206,7 +206,6 @@ export class Finder {
   }
 }
 
-const NOTHING: Candidates = { offsets: [], seen: 0, rejected: {}, listed: [] };
 const WORK_LIMIT = REJECTIONS.indexOf('work-limit');
 const SECTION_NAMES_TYPE = REJECTIONS.indexOf('section-names-type');
 const TRUNCATED_HEADER = REJECTIONS.indexOf('truncated-header');
@@ -251,9 +250,6 @@ class Tally {
 
   /** Settles headers whose name section lay beyond the window, and gives the result. */
   finish(reader: Reader): Candidates {
-    if (this.offsets.length === 0 && this.counts === undefined) {
-      return this.end === undefined ? NOTHING : { ...NOTHING, end: this.end };
-    }
     if (this.offsets.length > 0) this.settle(new BlockReader(reader));
     const { offsets, listed } = this;
     const end = this.end;
