@@ -28,6 +28,8 @@ export interface LiveOptions {
   readonly searchOrigins?: boolean;
   /** Default true: look for origins in the memory of processes too. */
   readonly searchMemory?: boolean;
+  /** Look for the origin of these programs only. */
+  readonly only?: { readonly ids: ReadonlySet<number>; readonly tags: ReadonlySet<string> };
   readonly btf?: FilePath;
   readonly kernel?: string;
   readonly jobs?: number;
@@ -57,10 +59,10 @@ export async function live(options: LiveOptions = {}): Promise<LiveReport> {
   const refused = options.capture === undefined ? giveInstructions(snapshot.programs, options.onInstructions) : [];
   const search = new OriginSearch(options);
   const explanations = await search.explain(snapshot.programs);
-  const places = search.searched;
+  const places = { ...search.searched, seesHolders: snapshot.views.fdinfo.status === 'ok' };
   const programs = snapshot.programs.map((program, index) => {
     const record = explained(program, explanations[index] as Explanation);
-    const why = record.origin ? undefined : whyUnexplained(program, places);
+    const why = record.origin || !search.isWanted(program) ? undefined : whyUnexplained(program, places);
     return { ...record, ...(why !== undefined && { whyUnexplained: why }) };
   });
   const explainedCount = programs.filter(({ origin }) => origin !== undefined).length;
@@ -143,7 +145,12 @@ class OriginSearch {
     this.options = options;
   }
 
-  get searched(): SearchedPlaces {
+  isWanted({ id, tag }: LiveProgram): boolean {
+    const { only } = this.options;
+    return only === undefined || only.tags.has(tag) || (id !== undefined && only.ids.has(id));
+  }
+
+  get searched(): Omit<SearchedPlaces, 'seesHolders'> {
     const { searchOrigins = true, searchMemory = true, capture } = this.options;
     return {
       origins: searchOrigins,
@@ -157,22 +164,23 @@ class OriginSearch {
   }
 
   async explain(programs: readonly LiveProgram[]): Promise<Explanation[]> {
-    const { searchOrigins = true, searchMemory = true, match = [] } = this.options;
-    if (!searchOrigins || programs.length === 0) return this.correlate(programs);
-    await this.search('files', [...match, ...holderFiles(holdersOf(programs))], {});
-    const byFiles = correlate(programs, this.found);
-    const left = unexplained(programs, byFiles);
-    if (!searchMemory || left.length === 0 || this.aborted) return this.correlate(programs);
-    await this.search('memory', [], { pids: holdersOf(left) });
-    if (this.options.capture === undefined) {
-      await this.searchInstructions(unexplained(programs, correlate(programs, this.found)));
-    }
-    return this.correlate(programs);
+    await this.searchFor(programs.filter((program) => this.isWanted(program)));
+    return correlate(programs, this.found, this.options.capture === undefined ? shownCode : undefined);
   }
 
-  /** With all that was found, and with what this kernel shows of its own programs. */
-  private correlate(programs: readonly LiveProgram[]): Explanation[] {
-    return correlate(programs, this.found, this.options.capture === undefined ? shownCode : undefined);
+  private async searchFor(programs: readonly LiveProgram[]): Promise<void> {
+    const { searchOrigins = true, searchMemory = true, match = [], capture } = this.options;
+    if (!searchOrigins || programs.length === 0) return;
+    await this.search('files', [...match, ...holderFiles(holdersOf(programs))], {});
+    const left = this.unexplained(programs);
+    if (!searchMemory || left.length === 0 || this.aborted) return;
+    await this.search('memory', [], { pids: holdersOf(left) });
+    if (capture === undefined) await this.searchInstructions(this.unexplained(left));
+  }
+
+  private unexplained(programs: readonly LiveProgram[]): LiveProgram[] {
+    const explanations = correlate(programs, this.found);
+    return programs.filter((_, index) => explanations[index]?.origin === undefined);
   }
 
   private get aborted(): boolean {
@@ -212,7 +220,14 @@ class OriginSearch {
   }
 
   private isNamed({ where }: Diagnostic): boolean {
-    return (this.options.match ?? []).some((path) => nameOf(path).path === where);
+    const { match = [], btf = 'none' } = this.options;
+    return [...match, btf].some((path) => nameOf(path).path === where);
+  }
+
+  /** Files and memory are searched one after the other: what is wrong with both is said once. */
+  private note(diagnostic: Diagnostic): void {
+    const key = JSON.stringify(diagnostic);
+    if (!this.diagnostics.some((known) => JSON.stringify(known) === key)) this.diagnostics.push(diagnostic);
   }
 
   private async search(stage: LiveProgress['stage'], targets: readonly FilePath[], where: ScanOptions): Promise<void> {
@@ -235,7 +250,7 @@ class OriginSearch {
           onCarved?.(event.object, event.content, event.elf);
           break;
         case 'diagnostic':
-          this.diagnostics.push(this.isNamed(event.diagnostic) ? event.diagnostic : softened(event.diagnostic));
+          this.note(this.isNamed(event.diagnostic) ? event.diagnostic : softened(event.diagnostic));
           break;
         case 'progress':
           onProgress?.({ stage, sources: this.sources + event.sources, bytes: event.bytes });
@@ -254,10 +269,6 @@ class OriginSearch {
 const INSTRUCTION_SEARCH_MS = 10_000;
 /** On a busy machine they are still searched when the time for all is over. */
 const HOLDERS_SEARCH_MS = 60_000;
-
-function unexplained(programs: readonly LiveProgram[], explanations: readonly Explanation[]): LiveProgram[] {
-  return programs.filter((_, index) => explanations[index]?.origin === undefined);
-}
 
 function shownCode({ id }: LiveProgram): Uint8Array | undefined {
   const xlated = id === undefined ? 'no id' : readInstructions(id);

@@ -9,6 +9,8 @@ export interface SearchedPlaces {
   readonly memory: boolean;
   /** The programs are of another time or machine: who holds them there is out of reach. */
   readonly capture: boolean;
+  /** The descriptors of every process could be read. */
+  readonly seesHolders: boolean;
   /** Files and processes. */
   readonly sources: number;
   /** Processes whose memory was searched for instructions. */
@@ -18,7 +20,15 @@ export interface SearchedPlaces {
 }
 
 /** In words, of a program that nothing explains; nothing where no explanation was asked for. */
-export function whyUnexplained({ holders }: Pick<LiveProgram, 'holders'>, places: SearchedPlaces): string | undefined {
+export function whyUnexplained(program: Unexplained, places: SearchedPlaces): string | undefined {
+  const reason = reasonFor(program, places);
+  if (reason === undefined || program.knownFrom !== 'kallsyms') return reason;
+  return `${reason}; it may also be a subprogram of another, whose tag nobody can tell before it is loaded`;
+}
+
+type Unexplained = Pick<LiveProgram, 'holders' | 'knownFrom'>;
+
+function reasonFor({ holders }: Unexplained, places: SearchedPlaces): string | undefined {
   const { origins, memory, capture, sources, processes, cutShort } = places;
   if (!origins) return undefined;
   if (sources === 0) return 'nothing was searched for its code';
@@ -29,7 +39,8 @@ export function whyUnexplained({ holders }: Pick<LiveProgram, 'holders'>, places
   if (missed.length > 0) return `the memory of ${pidWords(missed)}, which holds it, could not be searched`;
   if (cutShort === 'time') return 'its code was not found in the time that the search may take';
   if (holders.length === 0) {
-    return `no process holds it, and its code is neither in the files nor in the memory that was searched`;
+    const who = places.seesHolders ? 'no process holds it' : 'who holds it was not to be seen';
+    return `${who}, and its code is neither in the files nor in the memory that was searched`;
   }
   const who = pidWords(holders.map(({ pid }) => pid));
   return `its code is neither in the files nor in the memory of ${who} any more: it was overwritten, or another process loaded it`;

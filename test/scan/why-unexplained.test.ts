@@ -5,13 +5,14 @@ const ALL: SearchedPlaces = {
   origins: true,
   memory: true,
   capture: false,
+  seesHolders: true,
   sources: 9,
   processes: new Set([1, 2, 3]),
 };
 
 function why(pids: readonly number[], places: Partial<SearchedPlaces> = {}): string | undefined {
   const holders = pids.map((pid) => ({ pid, comm: 'tool', via: ['prog-fd' as const] }));
-  return whyUnexplained({ holders }, { ...ALL, ...places });
+  return whyUnexplained({ holders, knownFrom: 'bpf' }, { ...ALL, ...places });
 }
 
 test('a program whose holder was searched has no code there any more', () => {
@@ -25,6 +26,7 @@ test('of many holders a few are named', () => {
 
 test('a program that no process holds was looked for all the same', () => {
   expect(why([])).toMatch(/^no process holds it/);
+  expect(why([], { seesHolders: false })).toMatch(/^who holds it was not to be seen/);
 });
 
 test('what was not searched is said', () => {
@@ -38,4 +40,8 @@ test('what was not searched is said', () => {
 
 test('where no origin was asked for there is nothing to say', () => {
   expect(why([2], { origins: false })).toBeUndefined();
+});
+
+test('what only a list of symbols tells of may be no program at all', () => {
+  expect(whyUnexplained({ holders: [], knownFrom: 'kallsyms' }, ALL)).toMatch(/may also be a subprogram/);
 });
