@@ -37,6 +37,10 @@ export interface InstructionOptions {
   readonly preferLittle?: boolean;
   /** What must be set on entry: functions without their object may read five arguments. Default: `program`. */
   readonly entry?: 'program' | 'function';
+  /** Only this byte order, where it is known. */
+  readonly order?: 'little' | 'big';
+  /** The bytes belong to somebody who has BPF programs or maps: then even four instructions that refer to nothing may be one. */
+  readonly isOwner?: boolean;
   readonly budget?: RunBudget;
 }
 
@@ -57,23 +61,25 @@ export function carveInstructions(
 ): InstructionCarving {
   const budget = options.budget ?? newRunBudget();
   const entry = options.entry === 'function' ? ENTRY.FUNCTION : ENTRY.PROGRAM;
-  const finders = [true, false].map((little) => ({ little, runs: new RunFinder(reader, little, budget) }));
+  const orders = [true, false].filter((little) => options.order !== (little ? 'big' : 'little'));
+  const finders = orders.map((little) => new RunFinder(reader, little, budget));
   const found: InstructionArray[] = [];
   for (const anchor of anchors) {
     if (found.length >= MOST_ARRAYS) {
       budget.limited = true;
       break;
     }
-    for (const { runs } of finders) {
+    for (const runs of finders) {
       const run = runs.runAt(anchor);
-      if (run !== undefined && run.kinds.length >= MIN_SLOTS) found.push(...arraysIn(run, entry, budget));
+      if (run !== undefined && run.kinds.length >= MIN_SLOTS)
+        found.push(...arraysIn(run, entry, options.isOwner ?? false, budget));
     }
   }
   return { arrays: withoutOverlaps(found, options.preferLittle ?? true), limited: budget.limited };
 }
 
 /** The first start that makes sense wins, and what it covers is passed over. */
-function arraysIn(run: Run, entry: number, budget: RunBudget): InstructionArray[] {
+function arraysIn(run: Run, entry: number, isOwner: boolean, budget: RunBudget): InstructionArray[] {
   const closure = new Closure(run.slots, run.kinds);
   const live = liveRegisters(run.slots, run.kinds, closure.targets);
   if (live === undefined) {
@@ -85,14 +91,14 @@ function arraysIn(run: Run, entry: number, budget: RunBudget): InstructionArray[
   let slot = 0;
   while (slot < run.kinds.length) {
     const count = mayEnter(live[slot] as number, entry) ? closure.lengthFrom(slot, walk) : 0;
-    const array = count >= MIN_SLOTS ? describeArray(run, slot, count) : undefined;
+    const array = count >= MIN_SLOTS ? describeArray(run, slot, count, isOwner) : undefined;
     if (array !== undefined) arrays.push(array);
     slot += array === undefined ? 1 : count;
   }
   return arrays;
 }
 
-function describeArray(run: Run, start: number, count: number): InstructionArray | undefined {
+function describeArray(run: Run, start: number, count: number, isOwner: boolean): InstructionArray | undefined {
   const { slots, kinds } = run;
   const view = viewOf(slots.bytes);
   const opcodes = new Set<number>();
@@ -111,7 +117,7 @@ function describeArray(run: Run, start: number, count: number): InstructionArray
   }
   // Tables of opcodes in assemblers read as code without operands.
   if (operands * 4 < count) return undefined;
-  const trust = trustIn(count, opcodes.size, calls + mapLoads, loads);
+  const trust = trustIn(count, opcodes.size, calls + mapLoads, loads > 0 || isOwner);
   if (trust === undefined) return undefined;
   return {
     offset: run.offset + start * SLOT_SIZE,
@@ -123,10 +129,10 @@ function describeArray(run: Run, start: number, count: number): InstructionArray
   };
 }
 
-function trustIn(count: number, opcodes: number, references: number, loads: number): Trust | undefined {
+function trustIn(count: number, opcodes: number, references: number, isLikely: boolean): Trust | undefined {
   if (count >= PROBABLE_SLOTS && references > 0) return 'almost-certain';
   if (count >= PROBABLE_SLOTS && opcodes >= PROBABLE_OPCODES) return 'probable';
-  return references + loads > 0 ? 'possible' : undefined;
+  return references > 0 || isLikely ? 'possible' : undefined;
 }
 
 function isLoad(opcode: number): boolean {

@@ -24,6 +24,8 @@ export interface RunBudget {
 
 /** Enough for 128 MiB of code or a quarter of a million EXIT slots, which takes a second or two. */
 const BUDGET_SLOTS = 1 << 24;
+/** A large source may have more code: a slot more for so many bytes of it. */
+const BYTES_PER_SLOT = 16;
 /** Slots on either side of an EXIT: the kernel accepts a million, real programs stay below 64 Ki. */
 const REACH_SLOTS = 1 << 17;
 /** What it costs to look at an EXIT slot at all. */
@@ -31,8 +33,9 @@ const LOOK_SLOTS = 64;
 /** Bytes on either side that are read first: most EXIT slots in a source are none, and stand alone. */
 const FIRST_REACH = 256;
 
-export function newRunBudget(): RunBudget {
-  return { slots: BUDGET_SLOTS, limited: false };
+/** For a source of `bytes`: what grows with it keeps the work linear. */
+export function newRunBudget(bytes = 0): RunBudget {
+  return { slots: BUDGET_SLOTS + Math.floor(bytes / BYTES_PER_SLOT), limited: false };
 }
 
 /** Gives every run once, whichever of its EXIT slots is asked for. */

@@ -71,6 +71,7 @@ export interface OutsideSearch {
   readonly raw: boolean;
   /** Only what is aligned, as in memory. */
   readonly aligned: boolean;
+  readonly isOwner?: boolean;
   /** Shared by the parts of one source. */
   readonly budget?: RunBudget;
 }

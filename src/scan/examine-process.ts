@@ -7,6 +7,7 @@ import { newRunBudget } from '../carve/runs.ts';
 import type { Candidates, SearchRange } from '../carve/search.ts';
 import { hex } from '../diagnostics.ts';
 import { ehdr64 } from '../elf/layouts.ts';
+import { holdsBpf } from '../source/descriptors.ts';
 import { isSparse, storedRanges } from '../source/holes.ts';
 import type { MappedFile } from '../source/mapped-file.ts';
 import { type Mapping, regionOf } from '../source/maps.ts';
@@ -169,7 +170,8 @@ export class ProcessExaminer {
     const headers = [...parts.flatMap((part) => part.offsets), ...inFiles.addresses];
     const ascending = [...new Set(headers)].sort((a, b) => a - b);
     const anchors = gatherAnchors([...parts, ...anchorsInFiles(memory.mappings, searched)]);
-    const budget = newRunBudget();
+    const budget = newRunBudget(bytesIn(memory.pages));
+    const isOwner = this.raw && anchors !== undefined && holdsBpf(process.source.pid);
     let next = 0;
     let room = OBJECT_BYTES + OBJECT_BYTES_PER_BYTE * bytesIn(memory.pages);
     let left = inFiles.left;
@@ -201,7 +203,7 @@ export class ProcessExaminer {
       if (around === undefined) continue;
       // What only may be code is no reason to make the process read a page.
       const reader: Reader = { readInto: (target, at) => memory.readInto(target, span.from + at) };
-      const search = { known, raw: this.raw, aligned: true, budget };
+      const search = { known, raw: this.raw, aligned: true, isOwner, budget };
       this.examination.carveOutside(reader, around, size, subject, search);
     }
     if (anchors) this.examination.reportDropped(anchors, where);

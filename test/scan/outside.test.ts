@@ -111,6 +111,27 @@ test('a flood of what looks like programs is cut short, and said to be', async (
   expect(diagnostics).toContainEqual(expect.objectContaining({ severity: 'warning', code: 'work-limit' }));
 });
 
+test('a flood uses up the limits of work for itself only', async () => {
+  const exit = Buffer.from('9500000000000000', 'hex');
+  const before = 5 * SEGMENT;
+  const path = file('behind', Buffer.alloc(before, exit), padding(1 << 20), hostOfCode().bytes);
+  const { objects } = await scanned([path], { raw: true });
+  const { at } = hostOfCode();
+  const offsets = objects.map(({ offset = 0 }) => offset - before - (1 << 20));
+  expect(offsets).toEqual(expect.arrayContaining([at.instructions, at.bigEndian, at.filter, at.headerless]));
+});
+
+test('functions have the byte order of the BTF behind them, where their bytes make sense in both', async () => {
+  // r1 = 1; r2 = 0 ll; lock *(u64 *)(r2 + 0) += r1; r0 = 0; exit
+  const slots = ['b701000001000000', '1802000000000000', '0000000000000000', 'db12000000000000', 'b700000000000000'];
+  const code = Buffer.from([...slots, '9500000000000000'].join(''), 'hex');
+  const { bytes, at } = hostOfCode();
+  const btf = bytes.subarray(at.tableless + 64);
+  const path = file('counting', padding(64), code, padding(8), btf);
+  const { objects } = await scanned([path], { raw: true });
+  expect(objects[0]).toMatchObject({ kind: 'instructions', offset: 64, size: code.length, endianness: 'little' });
+});
+
 describe('a process', () => {
   const reason = whyNot();
   const noCore = reason ?? (spawnSync('gcore', ['--version']).error ? 'needs gcore (gdb)' : undefined);
