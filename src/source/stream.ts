@@ -1,4 +1,5 @@
 // A stream of bytes, read once and in order, with as much of the recent past kept as carving needs.
+import { setTimeout } from 'node:timers/promises';
 import type { Reader } from '../bytes/reader.ts';
 import type { Diagnostic } from '../diagnostics.ts';
 import { errnoDiagnostic } from './errno.ts';
@@ -17,6 +18,8 @@ export class StreamReader implements Reader {
   private start = 0;
   private fetched = 0;
   private ended = false;
+  /** A read that is under way. */
+  private pending: Promise<void> | undefined;
 
   /** `name` is what diagnostics call it. */
   constructor(stream: AsyncIterable<Uint8Array>, name: string) {
@@ -45,15 +48,40 @@ export class StreamReader implements Reader {
 
   /** Waits until `end` bytes have come, or the last one. */
   async fetch(end: number): Promise<void> {
-    while (!this.ended && this.fetched < end) {
-      try {
-        const next = await this.chunks.next();
-        if (next.done) this.ended = true;
-        else this.append(next.value);
-      } catch (error) {
-        this.ended = true;
-        this.failure = errnoDiagnostic(error, this.name, `cannot read at ${this.fetched}`);
-      }
+    while (!this.ended && this.fetched < end) await this.next();
+  }
+
+  /** The same, but with more than `enough` bytes at hand only as long as they come without a pause, in milliseconds. */
+  async fetchUntilPause(end: number, enough: number, pause: number): Promise<void> {
+    await this.fetch(Math.min(end, enough + 1));
+    let paused = false;
+    while (!paused && !this.ended && this.fetched < end) {
+      const timer = new AbortController();
+      const wait = setTimeout(pause, true, { signal: timer.signal }).catch(() => false);
+      paused = await Promise.race([this.next().then(() => false), wait]);
+      timer.abort();
+    }
+  }
+
+  get hasEnded(): boolean {
+    return this.ended;
+  }
+
+  private next(): Promise<void> {
+    this.pending ??= this.readNext().finally(() => {
+      this.pending = undefined;
+    });
+    return this.pending;
+  }
+
+  private async readNext(): Promise<void> {
+    try {
+      const next = await this.chunks.next();
+      if (next.done) this.ended = true;
+      else this.append(next.value);
+    } catch (error) {
+      this.ended = true;
+      this.failure = errnoDiagnostic(error, this.name, `cannot read at ${this.fetched}`);
     }
   }
 
