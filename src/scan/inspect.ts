@@ -49,7 +49,8 @@ export interface InspectOptions extends Omit<DescribeOptions, 'kernel'> {
  */
 export async function inspect(path: FilePath, options: InspectOptions = {}): Promise<InspectReport> {
   const { at, signal, jobs, onCarved } = options;
-  const kernel = new TargetKernel(options);
+  const { btf, kernelRelease: release } = options;
+  const kernel = new TargetKernel({ ...(btf !== undefined && { btf }), ...(release !== undefined && { release }) });
   const diagnostics: Diagnostic[] = [];
   const contents = new Map<string, Content>();
   const objects: InspectedObject[] = [];
@@ -60,7 +61,8 @@ export async function inspect(path: FilePath, options: InspectOptions = {}): Pro
   const events = scan(targets, {
     content: true,
     raw: options.raw ?? at !== undefined,
-    ...(options.btf !== undefined && { btf: options.btf }),
+    ...(btf !== undefined && { btf }),
+    ...(release !== undefined && { kernel: release }),
     ...(jobs !== undefined && { jobs }),
     ...(signal && { signal }),
   });

@@ -1,7 +1,7 @@
 // The kernel that CO-RE relocations are resolved against and tags predicted for: BTF from a file, or the running kernel.
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
-import { release } from 'node:os';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { release as runningRelease } from 'node:os';
 import { basename, dirname } from 'node:path';
 import { Btf } from '../btf/decode.ts';
 import { attempt, type Diagnostic, FormatError } from '../diagnostics.ts';
@@ -39,6 +39,7 @@ export class TargetKernel {
     this.#given = given;
     this.#release = release;
     if (given !== undefined && given !== 'none') this.#read(given);
+    if (given === undefined && release !== undefined && release !== runningRelease()) this.#sayWhoseTypes(release);
   }
 
   /** The path of the BTF in use. */
@@ -57,9 +58,9 @@ export class TargetKernel {
   targetFor(littleEndian: boolean): Target {
     const runs =
       (this.#given === undefined || this.#given === RUNNING) &&
-      (this.#release === undefined || this.#release === release());
+      (this.#release === undefined || this.#release === runningRelease());
     return lazily({
-      release: () => this.#release ?? release(),
+      release: () => this.#release ?? runningRelease(),
       kernelBtf: () => this.btfFor(littleEndian),
       btfIdentity: () => this.#identity,
       modules: () => (runs ? this.#readModules(littleEndian) : undefined),
@@ -86,6 +87,12 @@ export class TargetKernel {
         return btf ? [{ name, btf }] : [];
       });
     return this.#modules;
+  }
+
+  #sayWhoseTypes(wanted: string): void {
+    if (!existsSync(RUNNING)) return;
+    const message = `the types of the running ${runningRelease()} stand in for those of ${wanted}: tags of programs with CO-RE may differ; give the BTF of that kernel`;
+    this.diagnostics.push({ severity: 'warning', code: 'other-btf', where: RUNNING, message });
   }
 
   #read(path: FilePath): void {

@@ -102,6 +102,14 @@ describe('inspect', () => {
     expect(report.objects[0]?.coreRelocations.filter((record) => 'target' in record)).toEqual([]);
   });
 
+  test.each([
+    ['5.15.0', 'sha1'],
+    ['6.18.0', 'sha256'],
+  ])('the tags of kernel %s come first: %s', async (kernelRelease, algorithm) => {
+    const { objects } = await inspect(join(SAMPLES, 'bpfel/cgroup.bpf.o'), { kernelRelease });
+    expect(objects[0]?.programs[0]?.tags?.[0]?.algorithm).toBe(algorithm);
+  });
+
   test('BTF types are records when they are asked for', async () => {
     const { objects } = await inspect(join(SAMPLES, 'bpfel/xdp.bpf.o'), { types: 'records' });
     expect(objects[0]?.btf?.types).toHaveLength(58);
