@@ -1,6 +1,7 @@
 // Files that options name.
 import { readFileSync } from 'node:fs';
-import { isDash } from './arguments.ts';
+import type { FilePath } from '../index.ts';
+import { exactPaths, isDash } from './arguments.ts';
 import { UsageError } from './exit.ts';
 
 /**
@@ -13,4 +14,9 @@ export function readText(option: string, path: string): string {
   } catch (error) {
     throw new UsageError(`${option}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
   }
+}
+
+/** The file that an option names, if it does: `word` is what it may say instead. */
+export function fileOf(value: string | undefined, word: 'kernel' | 'none'): readonly FilePath[] {
+  return value === undefined || value === word ? [] : exactPaths([value]);
 }

@@ -1,4 +1,4 @@
-// Ctrl-C ends the work in order; a second one at once.
+// Ctrl-C, and the end of the session, end the work in order; a second time at once.
 import { EXIT } from './exit.ts';
 
 export interface Interrupt {
@@ -11,6 +11,8 @@ export interface Interrupt {
 }
 
 const INTERRUPTED = 'interrupted';
+/** SIGHUP: the terminal or the connection that it was started from is gone. */
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /** Listens until `release`. */
 export function interruptible(): Interrupt {
@@ -19,8 +21,7 @@ export function interruptible(): Interrupt {
     if (controller.signal.aborted) process.exit(EXIT.interrupted);
     controller.abort(INTERRUPTED);
   };
-  process.on('SIGINT', stop);
-  process.on('SIGTERM', stop);
+  for (const signal of SIGNALS) process.on(signal, stop);
   return {
     signal: controller.signal,
     get isInterrupted() {
@@ -28,8 +29,7 @@ export function interruptible(): Interrupt {
     },
     abort: () => controller.abort('reader gone'),
     release: () => {
-      process.off('SIGINT', stop);
-      process.off('SIGTERM', stop);
+      for (const signal of SIGNALS) process.off(signal, stop);
     },
   };
 }

@@ -66,3 +66,9 @@ export function positiveInteger(option: string, text: string, most: number): num
     throw new UsageError(`${option}: expected a whole number from 1 to ${most}, not "${text}"`);
   return value;
 }
+
+/** A release as `uname -r` has it: what follows the first two numbers is the distribution's. */
+export function kernelRelease(text: string): string {
+  if (/^\d+\.\d+/.test(text)) return text;
+  throw new UsageError(`--kernel: expected a release such as 6.1 or 6.1.0-28-amd64, not "${text}"`);
+}

@@ -1,8 +1,10 @@
 // Where a report goes: standard output or a file, at the reader's pace. A reader who leaves is not an error.
 import { open } from 'node:fs/promises';
 import type { Writable } from 'node:stream';
+import type { FilePath } from '../index.ts';
 import { isDash } from './arguments.ts';
 import { UsageError } from './exit.ts';
+import { refuseOverwriting } from './overwrite.ts';
 
 export interface Output {
   /** False once nobody reads any more. */
@@ -13,9 +15,16 @@ export interface Output {
 /** Text gathered before it is written: renderers yield small pieces. */
 const GATHERED = 64 * 1024;
 
-/** `gather` is false for output that must be seen as it is made. */
-export async function openOutput(path: string | undefined, gather = true): Promise<Output> {
-  const output = path === undefined || isDash(path) ? streamOutput(process.stdout) : await fileOutput(path);
+/**
+ * `gather` is false for output that must be seen as it is made.
+ * @param inputs What is going to be read, of which nothing is overwritten.
+ */
+export async function openOutput(
+  path: string | undefined,
+  inputs: readonly FilePath[],
+  gather = true,
+): Promise<Output> {
+  const output = path === undefined || isDash(path) ? streamOutput(process.stdout) : await fileOutput(path, inputs);
   return gather ? gathering(output) : output;
 }
 
@@ -41,7 +50,7 @@ function streamOutput(stream: Writable): Output {
   let failure: Error | undefined;
   stream.on('error', (error: NodeJS.ErrnoException) => {
     isOpen = false;
-    if (error.code !== 'EPIPE') failure = new UsageError(`cannot write the report: ${error.message}`);
+    if (!isReaderGone(error)) failure = new UsageError(`cannot write the report: ${error.message}`);
   });
   return {
     async write(text) {
@@ -54,7 +63,13 @@ function streamOutput(stream: Writable): Output {
   };
 }
 
-async function fileOutput(path: string): Promise<Output> {
+/** A terminal that is gone answers EIO. */
+function isReaderGone({ code }: NodeJS.ErrnoException): boolean {
+  return code === 'EPIPE' || (code === 'EIO' && process.stdout.isTTY === true);
+}
+
+async function fileOutput(path: string, inputs: readonly FilePath[]): Promise<Output> {
+  refuseOverwriting(path, inputs);
   const failed = (error: unknown) =>
     new UsageError(`cannot write ${path}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
   const file = await open(path, 'w').catch((error: unknown) => Promise.reject(failed(error)));

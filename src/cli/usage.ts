@@ -19,14 +19,15 @@ const INVALID_VALUE = /^Invalid values:\s+Argument: (\S+), Given: (".*"), Choice
 /** What is no option is one target too many. */
 function complaint(names: readonly string[], argv: readonly string[]): string {
   const extra = names.filter((name) => argv.includes(name));
-  const options = names.filter((name) => !argv.includes(name)).map(optionOf);
+  const options = [...new Set(names.filter((name) => !argv.includes(name)).map(optionOf))];
   if (options.length === 0) return `more targets than expected: ${extra.join(', ')}`;
   return `unknown option${options.length === 1 ? '' : 's'}: ${options.join(', ')}`;
 }
 
-/** yargs names options without their dashes. */
+/** yargs names options without their dashes, and once more as properties are spelled: `failOn` is `--fail-on`. */
 function optionOf(name: string): string {
-  return `${name.length === 1 ? '-' : '--'}${name}`;
+  const spelled = name.replace(/(?<=[a-z0-9])[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+  return `${name.length === 1 ? '-' : '--'}${spelled}`;
 }
 
 /** `"text", "json", "ndjson"` as `text, json or ndjson`. */

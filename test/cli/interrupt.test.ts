@@ -1,4 +1,4 @@
-// Ctrl-C: what was found is reported, the evidence is closed, and the program ends whatever it waits for.
+// Ctrl-C, a kill and the end of a session: what was found is reported, the evidence is closed, and the program ends whatever it waits for.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -24,7 +24,11 @@ interface Ended {
 }
 
 /** Runs until its first object is reported, interrupts, and waits for the end. */
-function interrupted(args: readonly string[], stdin: 'ignore' | Uint8Array = 'ignore'): Promise<Ended> {
+function interrupted(
+  args: readonly string[],
+  stdin: 'ignore' | Uint8Array = 'ignore',
+  signal: NodeJS.Signals = 'SIGINT',
+): Promise<Ended> {
   child = spawn(process.execPath, [BIN, ...args, '--btf', 'none'], {
     stdio: [stdin === 'ignore' ? 'ignore' : 'pipe', 'pipe', 'pipe'],
   });
@@ -37,7 +41,7 @@ function interrupted(args: readonly string[], stdin: 'ignore' | Uint8Array = 'ig
     stdout += text;
     if (isSent || !stdout.includes('"event"')) return;
     isSent = true;
-    setTimeout(() => child.kill('SIGINT'), 300);
+    setTimeout(() => child.kill(signal), 300);
   });
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     stderr += text;
@@ -72,4 +76,13 @@ test('what had come of standard input is carved', async () => {
     .split('\n')
     .map((line) => JSON.parse(line));
   expect(events.filter(({ event }) => event === 'object')).toMatchObject([{ offset: 77, size: object.length }]);
+});
+
+test.each(['SIGTERM', 'SIGHUP'] as const)('%s is as Ctrl-C: a report, a closed dump, 130', async (signal) => {
+  tree.file('in/0', object);
+  const args = ['-', tree.at('in'), '-f', 'ndjson', '--dump', tree.at('dump')];
+  const { status, stdout } = await interrupted(args, new Uint8Array(100), signal);
+  expect(summaryOf(stdout)).toMatchObject({ event: 'summary', interrupted: true, objects: 1 });
+  expect(status).toBe(130);
+  expect((await run(['verify', tree.at('dump')])).status).toBe(0);
 });

@@ -314,6 +314,40 @@ describe('what is scanned', () => {
     expect(JSON.parse((await run([tree.at('link'), '-j'])).stdout).objects).toHaveLength(1);
   });
 
+  test('a place that is named twice is scanned once, however it is spelled', async () => {
+    copyFileSync(OBJECT, tree.at('a'));
+    copyFileSync(OBJECT, tree.at('b'));
+    tree.directory('sub');
+    const once = { objects: 1, sources: 1, bytes: readFileSync(OBJECT).length };
+    const summary = async (...args: string[]) =>
+      JSON.parse((await run(['scan', '-j', ...args], { cwd: tree.root })).stdout).summary;
+    expect(await summary('a', 'a')).toMatchObject(once);
+    expect(await summary('./a', 'a', tree.at('a'), 'sub/../a', './/a')).toMatchObject(once);
+    expect(await summary('a', '--', './a')).toMatchObject(once);
+    expect(await summary('.', './', tree.root, 'sub/..')).toMatchObject({ objects: 2, sources: 2 });
+    expect(await summary('a', 'b')).toMatchObject({ objects: 2, sources: 2 });
+  });
+
+  test('what only looks the same is scanned too: a link, and .. behind one', async () => {
+    copyFileSync(OBJECT, tree.at('a'));
+    tree.file('far/away/a', readFileSync(OTHER));
+    tree.directory('far/away/sub');
+    symlinkSync('far/away/sub', tree.at('link'));
+    symlinkSync('a', tree.at('same'));
+    const paths = async (...args: string[]) =>
+      JSON.parse((await run(['scan', '-j', ...args], { cwd: tree.root })).stdout).objects.map(
+        ({ source }: { source: { path: string } }) => source.path,
+      );
+    expect(await paths('a', 'link/../a')).toEqual(['a', 'link/../a']);
+    expect(await paths('a', 'same')).toEqual(['a', 'same']);
+  });
+
+  test('a place that is named twice and is not there is one error', async () => {
+    const { status, stdout } = await run(['scan', '-j', 'nope', './nope'], { cwd: tree.root });
+    expect(status).toBe(1);
+    expect(JSON.parse(stdout).diagnostics).toHaveLength(1);
+  });
+
   test('--jobs 1 finds what several find', async () => {
     const [one, two, many] = await Promise.all(
       ['1', '2', '7'].map(async (jobs) => timeless((await run([SAMPLES, '-j', '--jobs', jobs])).stdout)),

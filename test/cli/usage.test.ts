@@ -8,6 +8,9 @@ describe('a call that cannot be carried out exits 1, names what is wrong and wha
     ['no target', ['scan'], /name what to scan/],
     ['nothing at all', [], /name what to scan/],
     ['an unknown option', ['scan', OBJECT, '--frmat', 'json'], /unknown option: --frmat/],
+    ['an unknown option of two words', ['verify', 'x', '--max-size', '3'], /unknown option: --max-size\n/],
+    ['unknown options', ['verify', 'x', '--one-file-system', '--follow'], /: --one-file-system, --follow\n/],
+    ['an unknown option as a property', ['scan', OBJECT, '--fooBar'], /unknown option: --foo-bar\n/],
     ['an unknown letter', ['scan', OBJECT, '-Z'], /unknown option: -Z/],
     ['an unknown format', ['scan', OBJECT, '-f', 'xml'], /--format: expected text, json or ndjson, not "xml"/],
     ['an unknown colour', ['scan', OBJECT, '--color', 'pink'], /--color: expected auto, always or never, not "pink"/],
@@ -22,6 +25,13 @@ describe('a call that cannot be carried out exits 1, names what is wrong and wha
     ['no size', ['scan', OBJECT, '--max-size', 'big'], /--max-size: expected a number of bytes .* not "big"/],
     ['a negative size', ['scan', OBJECT, '--max-size=-1'], /--max-size: expected/],
     ['an endless size', ['scan', OBJECT, '--max-size', '99999999999T'], /--max-size: expected/],
+    ...['scan', 'inspect', 'live'].flatMap((verb): [string, string[], RegExp][] =>
+      ['', 'garbage', '6', '6.', 'v6.1', '-6.1', ' 6.1', '.6.1', '6.x'].map((release) => [
+        `${verb} for the kernel "${release}"`,
+        [verb, ...(verb === 'live' ? ['--no-match'] : [OBJECT]), `--kernel=${release}`],
+        /--kernel: expected a release such as 6\.1 or 6\.1\.0-28-amd64, not "/,
+      ]),
+    ),
     ['two values', ['scan', OBJECT, '--jobs', '1', '--jobs', '2'], /--jobs was given more than once/],
     ['nothing to verify', ['verify'], /expected a target/],
     ['two directories to verify', ['verify', 'a', 'b'], /more targets than expected: b/],
@@ -47,6 +57,15 @@ test.each([['--help'], ['-h'], ['scan', '--help'], ['verify', '--help']])(
     const { status, stdout, stderr } = await run(args.filter((argument) => argument !== undefined));
     expect(stdout).toMatch(/bpfcarve/);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+  },
+);
+
+test.each(['6.1', '5.10.0', '6.1.0-28-amd64', '6.18.44+deb14-amd64', '4.4.0-22621-Microsoft'])(
+  'a kernel may be %s',
+  async (release) => {
+    for (const verb of ['scan', 'inspect']) {
+      expect(await run([verb, OBJECT, '--kernel', release])).toMatchObject({ status: 0, stderr: '' });
+    }
   },
 );
 

@@ -3,10 +3,11 @@ import type { Argv, CommandModule } from 'yargs';
 import type { CarvedObject, FilePath, InspectOptions, InspectReport, TypesForm } from '../../index.ts';
 import type { InspectViews } from '../../report/inspect.ts';
 import { exactPaths } from '../arguments.ts';
-import { openEvidence } from '../dump.ts';
-import { type ExitStatus, statusOf, UsageError } from '../exit.ts';
+import { type Dump, isDumped, openDump } from '../dump.ts';
+import { EXIT, type ExitStatus, statusOf, UsageError } from '../exit.ts';
+import { fileOf } from '../input.ts';
 import { interruptible } from '../interrupt.ts';
-import { type Format, formatOf, outputOptions, styleOf } from '../options.ts';
+import { type Format, formatOf, kernelRelease, outputOptions, styleOf } from '../options.ts';
 import { openOutput } from '../output.ts';
 
 export function inspectCommand(finish: (status: ExitStatus) => void): CommandModule<object, Arguments> {
@@ -52,9 +53,10 @@ function options(yargs: Argv) {
 async function runInspect(given: Arguments): Promise<ExitStatus> {
   const args = readArguments(given);
   const { inspect } = await import('../../index.ts');
-  const output = await openOutput(given.output);
+  const output = await openOutput(given.output, args.inputs);
   const interrupt = interruptible();
   const carved: Carved[] = [];
+  let dump: Dump | undefined;
   try {
     const report = await inspect(args.path, {
       ...args.options,
@@ -64,10 +66,13 @@ async function runInspect(given: Arguments): Promise<ExitStatus> {
     refuseEmptyChoice(report, args.options);
     for (const piece of await render(report, args.format, args.views, given)) if (!(await output.write(piece))) break;
     await output.close();
-    await dump(given.dump, report, carved);
     if (args.format !== 'text' || given.quiet || process.stdout.isTTY !== true) await printErrors(report);
+    dump = await openDump(given.dump);
+    if (dump) await keep(dump, report, carved);
+    if (!(await isDumped(dump))) return EXIT.failed;
     return statusOf(outcomeOf(report, interrupt.isInterrupted), { strict: false, failOnFound: false });
   } finally {
+    dump?.abandon();
     interrupt.release();
   }
 }
@@ -79,20 +84,16 @@ interface Carved {
 }
 
 /** The bytes are the evidence, and what a scan says of them: what they mean in full can be read out of them again. */
-async function dump(directory: string | undefined, report: InspectReport, carved: readonly Carved[]): Promise<void> {
-  const evidence = await openEvidence(directory);
-  if (evidence === undefined) return;
-  try {
-    for (const { object, content, elf } of carved) evidence.add(object, content, elf);
-    const { kernelBtf: _target, ...rest } = report;
-    await evidence.close({ ...rest, objects: carved.map(({ object }) => object) }, process.argv.slice(2));
-  } finally {
-    evidence.abandon();
-  }
+async function keep(dump: Dump, report: InspectReport, carved: readonly Carved[]): Promise<void> {
+  for (const { object, content, elf } of carved) dump.add(object, content, elf);
+  const { kernelBtf: _target, ...rest } = report;
+  await dump.close({ ...rest, objects: carved.map(({ object }) => object) });
 }
 
 interface Request {
   readonly path: FilePath;
+  /** All that is read. */
+  readonly inputs: readonly FilePath[];
   readonly format: Format;
   readonly views: InspectViews;
   readonly options: InspectOptions;
@@ -105,8 +106,10 @@ function readArguments(args: Arguments): Request {
   const { sections, symbols, relocations, maps, core } = args;
   // Programs get types as records, whatever the form that people would get.
   const types = form !== undefined && format !== 'text' ? 'records' : form;
+  const [target = path] = exactPaths([path]);
   return {
-    path: exactPaths([path])[0] ?? path,
+    path: target,
+    inputs: [target, ...fileOf(file, 'none')],
     format,
     views: { sections, symbols, relocations, maps, core },
     options: {
@@ -115,7 +118,7 @@ function readArguments(args: Arguments): Request {
       ...(args.raw !== undefined && { raw: args.raw }),
       ...(args.program !== undefined && { program: args.program }),
       ...(file !== undefined && { btf: exactPaths([file])[0] ?? file }),
-      ...(args.kernel !== undefined && { kernelRelease: args.kernel }),
+      ...(args.kernel !== undefined && { kernelRelease: kernelRelease(args.kernel) }),
       ...(types !== undefined && { types }),
     },
   };

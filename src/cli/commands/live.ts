@@ -1,14 +1,13 @@
 // `bpfcarve live`: the programs of the running kernel, or of a captured one, each with the place its code comes from.
 import type { Argv, CommandModule } from 'yargs';
-import type { EvidenceDirectory as Evidence } from '../../evidence/evidence.ts';
 import type { CarvedObject, LiveOptions, LiveReport } from '../../index.ts';
 import type { LiveSelection } from '../../report/live-select.ts';
 import { asGiven, exactPaths } from '../arguments.ts';
-import { openEvidence } from '../dump.ts';
-import { type ExitStatus, statusOf, UsageError } from '../exit.ts';
-import { readText } from '../input.ts';
+import { type Dump, isDumped, openDump } from '../dump.ts';
+import { EXIT, type ExitStatus, statusOf, UsageError } from '../exit.ts';
+import { fileOf, readText } from '../input.ts';
 import { interruptible } from '../interrupt.ts';
-import { formatOf, outputOptions, positiveInteger, styleOf } from '../options.ts';
+import { formatOf, kernelRelease, outputOptions, positiveInteger, styleOf } from '../options.ts';
 import { openOutput } from '../output.ts';
 import { startSpinner } from '../progress.ts';
 
@@ -71,8 +70,9 @@ function options(yargs: Argv) {
 async function runLive(args: Arguments): Promise<ExitStatus> {
   const selection = readSelection(args);
   const liveOptions = readOptions(args);
-  const output = await openOutput(args.output);
-  const evidence = await openEvidence(args.dump);
+  const inputs = [...(liveOptions.match ?? []), ...fileOf(args.live, 'kernel'), ...fileOf(args.btf, 'none')];
+  const output = await openOutput(args.output, inputs);
+  const dump = await openDump(args.dump);
   const interrupt = interruptible();
   const spinner = await startSpinner(args.progress && !args.quiet, 'reading the kernel');
   const carved: Carved[] = [];
@@ -80,9 +80,10 @@ async function runLive(args: Arguments): Promise<ExitStatus> {
   try {
     const whole = await look(args.live, {
       ...liveOptions,
+      ...(selection && { only: selection }),
       signal: interrupt.signal,
       onProgress: ({ stage, sources, bytes }) => spinner.say(progressWords(stage, sources, bytes)),
-      ...(evidence && {
+      ...(dump && {
         onCarved: (object, content, elf) => carved.push({ object, content, elf }),
         onInstructions: (program, xlated) => instructions.push({ program, xlated }),
       }),
@@ -91,16 +92,16 @@ async function runLive(args: Arguments): Promise<ExitStatus> {
     const report = await select(whole, selection);
     for (const piece of await render(report, selection !== undefined, args)) if (!(await output.write(piece))) break;
     await output.close();
-    if (evidence) keepInstructions(report, instructions, evidence);
-    await evidence?.close(
-      { ...report, objects: keep(report, carved, evidence.add.bind(evidence)) },
-      process.argv.slice(2),
-    );
+    if (dump) {
+      keepInstructions(report, instructions, dump);
+      await dump.close({ ...report, objects: keepObjects(report, carved, dump) });
+    }
     if (formatOf(args) !== 'text' || args.quiet || process.stdout.isTTY !== true) await printErrors(report);
+    if (!(await isDumped(dump))) return EXIT.failed;
     return statusOf(outcomeOf(report, interrupt.isInterrupted), { strict: false, failOnFound: false });
   } finally {
     spinner.stop();
-    evidence?.abandon();
+    dump?.abandon();
     interrupt.release();
   }
 }
@@ -142,7 +143,7 @@ function readOptions(args: Arguments): LiveOptions {
     match: exactPaths(paths),
     ...(args.live !== undefined && args.live !== 'kernel' && { capture: readText('--live', args.live) }),
     ...(args.btf !== undefined && { btf: exactPaths([args.btf])[0] ?? args.btf }),
-    ...(args.kernel !== undefined && { kernel: args.kernel }),
+    ...(args.kernel !== undefined && { kernel: kernelRelease(args.kernel) }),
     ...(args.jobs !== undefined && { jobs: positiveInteger('--jobs', args.jobs, THREADS) }),
   };
 }
@@ -191,28 +192,24 @@ interface Instructions {
 }
 
 /** Those of the programs that the report is about. */
-function keepInstructions({ programs }: LiveReport, all: readonly Instructions[], evidence: Evidence): void {
+function keepInstructions({ programs }: LiveReport, all: readonly Instructions[], dump: Dump): void {
   const wanted = new Set(programs.map(({ id }) => id));
   for (const { program, xlated } of all) {
     const { id, name, tag } = program;
     if (!wanted.has(id)) continue;
-    evidence.addInstructions({ ...(id !== undefined && { id }), ...(name !== undefined && { name }), tag }, xlated);
+    dump.addInstructions({ ...(id !== undefined && { id }), ...(name !== undefined && { name }), tag }, xlated);
   }
 }
 
 /** Of what was found, the objects that explain a program, or look like one. */
-function keep(
-  { programs }: LiveReport,
-  carved: readonly Carved[],
-  add: (object: CarvedObject, content: Uint8Array | undefined, elf: Uint8Array | undefined) => void,
-): CarvedObject[] {
+function keepObjects({ programs }: LiveReport, carved: readonly Carved[], dump: Dump): CarvedObject[] {
   const wanted = new Set(
     programs
       .flatMap(({ origin, otherOrigins = [], identicalTo = [] }) => [origin ?? [], otherOrigins, identicalTo].flat())
       .map(({ object }) => object.sha256),
   );
   const kept = carved.filter(({ object }) => wanted.has(object.sha256));
-  for (const { object, content, elf } of kept) add(object, content, elf);
+  for (const { object, content, elf } of kept) dump.add(object, content, elf);
   return kept.map(({ object }) => object);
 }
 

@@ -1,16 +1,24 @@
 // `bpfcarve scan`: options to a scan, its events to a report, a dump and an exit status.
 import type { Argv, CommandModule } from 'yargs';
-import type { EvidenceDirectory as Evidence } from '../../evidence/evidence.ts';
 import type { ScanEvent, ScanOptions } from '../../index.ts';
 import type { Renderer } from '../../report/style.ts';
 import { exactPaths } from '../arguments.ts';
-import { openEvidence } from '../dump.ts';
-import { type ExitStatus, type Outcome, statusOf, UsageError } from '../exit.ts';
-import { readText } from '../input.ts';
+import { type Dump, isDumped, openDump } from '../dump.ts';
+import { EXIT, type ExitStatus, type Outcome, statusOf, UsageError } from '../exit.ts';
+import { fileOf, readText } from '../input.ts';
 import { interruptible } from '../interrupt.ts';
-import { byteCount, type Format, formatOf, outputOptions, positiveInteger, styleOf } from '../options.ts';
+import {
+  byteCount,
+  type Format,
+  formatOf,
+  kernelRelease,
+  outputOptions,
+  positiveInteger,
+  styleOf,
+} from '../options.ts';
 import { type Output, openOutput } from '../output.ts';
 import { startProgress } from '../progress.ts';
+import { distinctTargets } from '../targets.ts';
 
 const THREADS = 256;
 /** PID_MAX_LIMIT of <linux/threads.h>, 64-bit. */
@@ -78,51 +86,55 @@ function options(yargs: Argv) {
 }
 
 async function runScan(args: Arguments): Promise<ExitStatus> {
-  const targets = exactPaths(args.targets ?? []);
+  const targets = distinctTargets(exactPaths(args.targets ?? []));
   const pids = (args.pid ?? []).map((pid) => positiveInteger('--pid', pid, PID_MAX));
   if (targets.length === 0 && pids.length === 0 && !args.allPids)
     throw new UsageError(
       'scan: name what to scan: a file, a directory, a glob, - for standard input, --pid N or --all-pids',
     );
   const format = formatOf(args);
+  const wanted = scanOptions(args);
+  const inputs = [...targets, ...fileOf(args.live, 'kernel'), ...fileOf(args.btf, 'none')];
   const { scan } = await import('../../index.ts');
-  const output = await openOutput(args.output, format !== 'ndjson');
-  const evidence = await openEvidence(args.dump);
+  const output = await openOutput(args.output, inputs, format !== 'ndjson');
+  const dump = await openDump(args.dump);
   const interrupt = interruptible();
   const progress = await startProgress(args.progress && !args.quiet && !(format === 'ndjson' && process.stdout.isTTY));
   const watch = new Watch(
-    evidence,
+    dump,
     (event) => progress.update(event),
     () => progress.stop(),
   );
   try {
-    const events = watch.over(scan(targets, { ...scanOptions(args, evidence), pids, signal: interrupt.signal }));
+    const avoid = dump && { content: true, avoid: [dump.path] };
+    const events = watch.over(scan(targets, { ...wanted, ...avoid, pids, signal: interrupt.signal }));
     const render = await rendererFor(format);
-    await print(render(events, styleOf(args)), output, evidence === undefined ? () => interrupt.abort() : () => {});
-    await watch.closeEvidence();
+    await print(render(events, styleOf(args)), output, dump === undefined ? () => interrupt.abort() : () => {});
+    await watch.closeDump();
     await output.close();
   } finally {
     progress.stop();
-    evidence?.abandon();
+    dump?.abandon();
     interrupt.release();
   }
   if (format !== 'text' || args.quiet || process.stdout.isTTY !== true) await watch.printErrors();
+  if (!(await isDumped(dump))) return EXIT.failed;
   return statusOf(
     { ...watch.outcome, interrupted: watch.stopped && interrupt.isInterrupted },
     { strict: args.strict, failOnFound: args.failOn === 'found' },
   );
 }
 
-function scanOptions(args: Arguments, evidence: Evidence | undefined): ScanOptions {
+function scanOptions(args: Arguments): ScanOptions {
   return {
     ...(args.jobs !== undefined && { jobs: positiveInteger('--jobs', args.jobs, THREADS) }),
     ...(args.maxSize !== undefined && { maxSize: byteCount('--max-size', args.maxSize) }),
     include: args.include ?? [],
     exclude: args.exclude ?? [],
     ...(args.btf !== undefined && { btf: args.btf }),
-    ...(args.kernel !== undefined && { kernel: args.kernel }),
+    ...(args.kernel !== undefined && { kernel: kernelRelease(args.kernel) }),
     // Text shows them only with -v; evidence keeps everything.
-    tags: formatOf(args) !== 'text' || args.verbose > 0 || args.live !== undefined || evidence !== undefined,
+    tags: formatOf(args) !== 'text' || args.verbose > 0 || args.live !== undefined || args.dump !== undefined,
     ...(args.live !== undefined && {
       live: args.live === 'kernel' ? 'kernel' : { capture: readText('--live', args.live) },
     }),
@@ -130,7 +142,6 @@ function scanOptions(args: Arguments, evidence: Evidence | undefined): ScanOptio
     allPids: args.allPids,
     follow: args.follow,
     ...(args.raw !== undefined && { raw: args.raw }),
-    ...(evidence && { content: true, avoid: [evidence.path] }),
   };
 }
 
@@ -162,14 +173,15 @@ class Watch {
   private failed = false;
   private found = false;
   private unreadable = false;
-  private readonly evidence: Evidence | undefined;
+  private readonly dump: Dump | undefined;
   private readonly progress: (event: ScanEvent) => void;
   private readonly quietly: () => void;
-  private readonly kept: ScanEvent[] = [];
+  /** What the manifest is made of. */
+  private kept: ScanEvent[] = [];
   private readonly errors: string[] = [];
 
-  constructor(evidence: Evidence | undefined, progress: (event: ScanEvent) => void, quietly: () => void) {
-    this.evidence = evidence;
+  constructor(dump: Dump | undefined, progress: (event: ScanEvent) => void, quietly: () => void) {
+    this.dump = dump;
     this.progress = progress;
     this.quietly = quietly;
   }
@@ -188,10 +200,10 @@ class Watch {
     return { failed: this.failed, found: this.found, unreadable: this.unreadable };
   }
 
-  async closeEvidence(): Promise<void> {
-    if (this.evidence === undefined) return;
+  async closeDump(): Promise<void> {
+    if (this.dump === undefined || this.dump.failure !== undefined) return;
     const { collectReport } = await import('../../report/collect.ts');
-    await this.evidence.close(await collectReport(replay(this.kept)), process.argv.slice(2));
+    await this.dump.close(await collectReport(replay(this.kept)));
   }
 
   async printErrors(): Promise<void> {
@@ -200,11 +212,15 @@ class Watch {
     for (const error of this.errors) process.stderr.write(`bpfcarve: ${escapeText(error)}\n`);
   }
 
-  private note(event: ScanEvent): void {
-    if (this.evidence && event.event !== 'progress') {
-      if (event.event === 'object') this.evidence.add(event.object, event.content, event.elf);
+  private keep(dump: Dump, event: ScanEvent): void {
+    if (event.event === 'object') dump.add(event.object, event.content, event.elf);
+    if (dump.failure === undefined)
       this.kept.push(event.event === 'object' ? { event: 'object', object: event.object } : event);
-    }
+    else this.kept = [];
+  }
+
+  private note(event: ScanEvent): void {
+    if (this.dump && event.event !== 'progress') this.keep(this.dump, event);
     switch (event.event) {
       case 'object':
         this.found = true;

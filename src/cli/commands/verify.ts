@@ -28,7 +28,7 @@ async function runVerify(args: Arguments): Promise<ExitStatus> {
   const { verifyEvidence } = await import('../../evidence/evidence.ts');
   const { renderVerify, renderVerifyJson } = await import('../../report/verify.ts');
   const report = verifyEvidence(asGiven(args.directory));
-  const output = await openOutput(args.output);
+  const output = await openOutput(args.output, [asGiven(args.directory)]);
   const pieces = formatOf(args) === 'text' ? [renderVerify(report, styleOf(args))] : renderVerifyJson(report);
   for (const piece of pieces) if (!(await output.write(piece))) break;
   await output.close();
