@@ -2,6 +2,7 @@
 // Hostile like any input: what is not understood is passed over and said.
 import { type Diagnostic, FormatError } from '../diagnostics.ts';
 import { linkOf, mapOf, programOf } from './bpftool-json.ts';
+import { counted } from './count.ts';
 import { count, counts, flag, isObject, nameOrNumber, objects, parseJson, text } from './json.ts';
 import {
   ATTACHMENT_KINDS,
@@ -60,14 +61,19 @@ function readRows(rows: readonly unknown[]): Capture {
     else lost++;
   }
   if (lost > 0 && lost === rows.length) {
-    throw new FormatError('capture-shape', 0, `none of ${rows.length} entries is a program: no 16-digit "tag"`);
+    throw new FormatError(
+      'capture-shape',
+      0,
+      `no program among ${counted(rows.length, 'entry', 'entries')}: no 16-digit "tag"`,
+    );
   }
   return { programs, maps, links, diagnostics: lostEntries(lost, rows.length) };
 }
 
 function lostEntries(lost: number, all: number): Diagnostic[] {
   if (lost === 0) return [];
-  const message = `${lost} of ${all} entries are no programs, maps or links`;
+  const what = lost === 1 ? 'is no program, map or link' : 'are no programs, maps or links';
+  const message = `${lost} of ${counted(all, 'entry', 'entries')} ${what}`;
   return [{ severity: 'warning', code: 'capture-entry', where: 'capture', message }];
 }
 
@@ -136,6 +142,7 @@ function ownHolder(json: Readonly<Record<string, unknown>>): Holder | undefined 
   const via = strings(json.via);
   return {
     pid,
+    ...present('tid', count(json.tid)),
     comm: text(json.comm) ?? '',
     ...present('exe', text(json.exe)),
     ...present('startTime', text(json.startTime)),

@@ -122,8 +122,9 @@ function references({ seen }: Look): Claim[] {
 }
 
 function claimsOfDescriptor(held: Held, tags: ReadonlyMap<number | undefined, string>): Claim[] {
-  const { process, descriptor, programId, mapId, linkId, fdinfo, via } = held;
-  const where = `descriptor ${descriptor} of process ${process.pid} (${process.comm})`;
+  const { process, tid, descriptor, programId, mapId, linkId, fdinfo, via } = held;
+  const thread = tid === undefined ? '' : `thread ${tid} of `;
+  const where = `descriptor ${descriptor} of ${thread}process ${process.pid} (${process.comm})`;
   const claims: Claim[] = [];
   if (programId !== undefined) {
     const check = via === 'perf-fd' ? 'D' : 'C';

@@ -1,18 +1,22 @@
-// Who holds programs, maps and links: the descriptors of every process, and the programs behind their perf events.
+// Who holds programs, maps and links: the descriptors of every process and thread, and the programs behind their perf events.
 // A program without a holder here may still have one: a descriptor in flight between processes, a socket, another pid namespace.
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { isErrno } from '../source/errno.ts';
 import type { Bpf, PerfAnswer } from './bpf.ts';
+import { counted } from './count.ts';
 import { descriptorKind, type Fdinfo, numberOf, parseFdinfo } from './fdinfo.ts';
 import { kernelPlace } from './links.ts';
 import { describeProcess, namespaceOf, orAbsent, type Process, processIds, readStartTime } from './processes.ts';
 import type { Attachment, HolderVia, View } from './records.ts';
 import { ERRNO } from './syscall.ts';
+import { threadsWithOwnTable } from './threads.ts';
 
 /** One descriptor of a BPF object. */
 export interface Held {
   readonly process: Process;
+  /** Of a thread whose descriptors are not the process's. */
+  readonly tid?: number;
   readonly descriptor: number;
   readonly via: HolderVia;
   /** What is held: one of the three, and of a link the program as well. */
@@ -43,87 +47,122 @@ const INITIAL_PID_NAMESPACE = 0xefff_fffc;
 /** Milliseconds in a row before others get their turn. */
 const SLICE = 20;
 
-export async function readHolders(options: HolderOptions): Promise<HoldersView> {
-  const { proc, budget } = options;
+export async function readHolders({ proc, bpf, budget }: HolderOptions): Promise<HoldersView> {
   const pids = orAbsent(() => processIds(proc));
   if (pids === undefined) return { view: { status: 'unsupported', reason: `${proc} cannot be listed` }, held: [] };
-  const walk: Walk = { ...options, held: [], denied: 0, perfDenied: 0 };
+  // Another pid namespace's /proc has numbers that the system calls would take for other processes.
+  const asked = orAbsent(() => readlinkSync(`${proc}/self`)) === String(process.pid) ? bpf : undefined;
+  const walk: Walk = {
+    proc,
+    ...(asked && { bpf: asked }),
+    held: [],
+    visited: 0,
+    denied: new Set(),
+    guessed: 0,
+    perfDenied: 0,
+  };
   const end = performance.now() + budget;
   let turn = performance.now() + SLICE;
-  let visited = 0;
-  for (const pid of pids) {
+  for (const table of tablesOf(walk, pids)) {
     if (performance.now() > end) break;
     if (performance.now() > turn) {
       await nextTurn();
       turn = performance.now() + SLICE;
     }
-    visitProcess(walk, pid);
-    visited++;
+    visitTable(walk, table);
   }
-  const reasons = [
-    visited < pids.length && `stopped after ${budget} ms with ${visited} of ${pids.length} processes seen`,
-    walk.denied > 0 && `the descriptors of ${walk.denied} of ${pids.length} processes could not be read`,
-    walk.perfDenied > 0 && `${walk.perfDenied} perf events may not be asked for their programs`,
-    (namespaceOf(proc, 'self', 'pid') ?? INITIAL_PID_NAMESPACE) !== INITIAL_PID_NAMESPACE &&
-      'this is not the initial pid namespace: processes outside are not seen',
-  ].filter((reason) => reason !== false);
+  const reasons = missing(walk, pids.length, budget);
   if (reasons.length === 0) return { view: { status: 'ok' }, held: walk.held };
   return { view: { status: 'partial', reason: reasons.join('; ') }, held: walk.held };
 }
 
-interface Walk extends HolderOptions {
+interface Walk extends Pick<HolderOptions, 'proc' | 'bpf'> {
   readonly held: Held[];
-  denied: number;
+  /** Processes of which every table was seen. */
+  visited: number;
+  readonly denied: Set<number>;
+  guessed: number;
   perfDenied: number;
 }
 
-function visitProcess(walk: Walk, pid: number): void {
-  const directory = `${walk.proc}/${pid}/fd`;
+/** What was not seen, in words. */
+function missing({ proc, visited, denied, guessed, perfDenied }: Walk, all: number, budget: number): string[] {
+  const processes = counted(all, 'process', 'processes');
+  return [
+    visited < all && `stopped after ${budget} ms with ${visited} of ${processes} seen`,
+    denied.size > 0 && `the descriptors of ${denied.size} of ${processes} could not be read`,
+    guessed > 0 &&
+      `kcmp(2) is not to be had: threads of ${counted(guessed, 'process', 'processes')} are taken to share their descriptors where the numbers are the same`,
+    perfDenied > 0 &&
+      `${counted(perfDenied, 'perf event')} may not be asked for ${perfDenied === 1 ? 'its program' : 'their programs'}`,
+    (namespaceOf(proc, 'self', 'pid') ?? INITIAL_PID_NAMESPACE) !== INITIAL_PID_NAMESPACE &&
+      'this is not the initial pid namespace: processes outside are not seen',
+  ].filter((reason) => reason !== false);
+}
+
+/** The descriptors of a process, or those of one of its threads. */
+interface Table {
+  readonly directory: string;
+  readonly pid: number;
+  readonly tid?: number;
+}
+
+function* tablesOf(walk: Walk, pids: readonly number[]): Generator<Table> {
+  const { proc, bpf, denied } = walk;
+  for (const pid of pids) {
+    const directory = `${proc}/${pid}`;
+    yield { directory, pid };
+    if (!denied.has(pid)) {
+      const { tids, guessed } = threadsWithOwnTable(proc, pid, bpf?.sys);
+      if (guessed) walk.guessed++;
+      for (const tid of tids) yield { directory: `${directory}/task/${tid}`, pid, tid };
+    }
+    walk.visited++;
+  }
+}
+
+function visitTable(walk: Walk, table: Table): void {
+  const { directory, pid } = table;
   let names: string[];
   try {
-    names = readdirSync(directory);
+    names = readdirSync(`${directory}/fd`);
   } catch (error) {
     if (!isErrno(error)) throw error;
-    // A process that ended meanwhile answers ENOENT or ESRCH.
-    if (error.code !== 'ENOENT' && error.code !== 'ESRCH') walk.denied++;
+    // What ended meanwhile answers ENOENT or ESRCH.
+    if (error.code !== 'ENOENT' && error.code !== 'ESRCH') walk.denied.add(pid);
     return;
   }
   let process: Process | undefined;
   const found: Held[] = [];
-  let denied = false;
   for (const name of names) {
     let target: string;
     try {
-      target = readlinkSync(`${directory}/${name}`);
+      target = readlinkSync(`${directory}/fd/${name}`);
     } catch (error) {
       if (!isErrno(error)) throw error;
-      denied ||= error.code === 'EACCES' || error.code === 'EPERM';
+      if (error.code === 'EACCES' || error.code === 'EPERM') walk.denied.add(pid);
       continue;
     }
     // Nearly every descriptor is something else.
     if (!target.startsWith('anon_inode:')) continue;
     const kind = descriptorKind(target);
     if (kind === undefined) continue;
-    process ??= describeProcess(walk.proc, pid);
-    const held =
-      kind === 'perf' ? perfEvent(walk, process, Number(name)) : bpfObject(walk.proc, process, Number(name), kind);
+    process ??= describeProcess(walk.proc, pid, directory);
+    const place = { process, ...(table.tid !== undefined && { tid: table.tid }), descriptor: Number(name) };
+    const held = kind === 'perf' ? perfEvent(walk, place) : bpfObject(directory, place, kind);
     if (held) found.push(held);
   }
-  if (denied) walk.denied++;
   // The number may have passed to another process in the meantime.
   if (process && readStartTime(walk.proc, pid) === process.startTime) walk.held.push(...found);
 }
 
-function bpfObject(
-  proc: string,
-  process: Process,
-  descriptor: number,
-  kind: 'program' | 'map' | 'link',
-): Held | undefined {
-  const text = orAbsent(() => readFileSync(`${proc}/${process.pid}/fdinfo/${descriptor}`, 'utf8'));
+type Place = Pick<Held, 'process' | 'tid' | 'descriptor'>;
+
+function bpfObject(directory: string, place: Place, kind: 'program' | 'map' | 'link'): Held | undefined {
+  const text = orAbsent(() => readFileSync(`${directory}/fdinfo/${place.descriptor}`, 'utf8'));
   if (text === undefined) return undefined;
   const fdinfo = parseFdinfo(text);
-  return { process, descriptor, via: VIA[kind], fdinfo, ...heldIds(fdinfo, kind) };
+  return { ...place, via: VIA[kind], fdinfo, ...heldIds(fdinfo, kind) };
 }
 
 const VIA = { program: 'prog-fd', map: 'map-fd', link: 'link-fd' } as const;
@@ -143,15 +182,15 @@ export function heldIds(
 }
 
 /** ENOENT: the event runs no program. EOPNOTSUPP: it does, but the kernel does not tell which (sampling events). */
-function perfEvent(walk: Walk, process: Process, descriptor: number): Held | undefined {
-  const answer = walk.bpf?.perfEvent(process.pid, descriptor) ?? -ERRNO.EPERM;
+function perfEvent(walk: Walk, place: Place): Held | undefined {
+  const { process, tid, descriptor } = place;
+  const answer = walk.bpf?.perfEvent(tid ?? process.pid, descriptor) ?? -ERRNO.EPERM;
   if (typeof answer === 'number') {
     if (answer === -ERRNO.EPERM || answer === -ERRNO.EACCES) walk.perfDenied++;
     return undefined;
   }
   return {
-    process,
-    descriptor,
+    ...place,
     via: 'perf-fd',
     programId: answer.programId,
     fdinfo: new Map(),

@@ -159,6 +159,7 @@ interface HeldObjects {
 }
 interface Hold {
   readonly process: Held['process'];
+  readonly tid?: number;
   readonly via: HolderVia;
 }
 
@@ -194,8 +195,10 @@ function holdersOf(record: { readonly holders: readonly Holder[] }, holds: reado
   const byPid = groupBy(holds, ({ process }) => process.pid);
   const seen = [...byPid.values()].flatMap((own) => {
     const [first] = own;
+    if (first === undefined) return [];
     const used = new Set(own.map(({ via }) => via));
-    return first === undefined ? [] : [{ ...first.process, via: VIA_ORDER.filter((via) => used.has(via)) }];
+    const tid = own.every((hold) => hold.tid !== undefined) ? first.tid : undefined;
+    return [{ ...first.process, ...(tid !== undefined && { tid }), via: VIA_ORDER.filter((via) => used.has(via)) }];
   });
   return [...seen, ...record.holders.filter(({ pid }) => !byPid.has(pid))];
 }

@@ -17,9 +17,10 @@ export function processIds(proc: string): number[] {
     .sort((a, b) => a - b);
 }
 
-export function describeProcess(proc: string, pid: number): Process {
+/** Of its threads only the first has its name; where that one has ended, `living` still knows the executable. */
+export function describeProcess(proc: string, pid: number, living = `${proc}/${pid}`): Process {
   const comm = orAbsent(() => readFileSync(`${proc}/${pid}/comm`, 'utf8'));
-  const exe = orAbsent(() => readlinkSync(`${proc}/${pid}/exe`));
+  const exe = orAbsent(() => readlinkSync(`${living}/exe`));
   const startTime = readStartTime(proc, pid);
   return {
     pid,

@@ -18,6 +18,8 @@ export type Views = Readonly<Record<ViewName, View>>;
 /** A process that keeps a program, map or link alive. */
 export interface Holder {
   readonly pid: number;
+  /** Where only a thread with a descriptor table of its own holds it: that thread, and /proc/PID/fd does not show it. */
+  readonly tid?: number;
   readonly comm: string;
   /** Absent for kernel threads and where the reader may not know. */
   readonly exe?: string;

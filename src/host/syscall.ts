@@ -30,6 +30,11 @@ export interface Sys {
   readonly littleEndian: boolean;
   /** bpf(2). What it returns, or the errno as a negative number. */
   bpf(command: BpfCommand, attr: Uint8Array): number;
+  /**
+   * kcmp(2) of the descriptor tables of two threads, numbered as in this process's pid namespace: 0 where it is one table, 1
+   * or 2 by the kernel's own order of tables, or the errno as a negative number. It reads no more of them than that.
+   */
+  compareTables(first: number, second: number): number;
   /** Where a buffer of `allocate` lies. The buffer must outlive the call that is given the address. */
   address(buffer: Uint8Array): bigint;
   /** What /proc/self/fd/N names; empty where /proc does not say. */
@@ -54,28 +59,37 @@ export type Native = { readonly sys: Sys; readonly net: Net } | { readonly missi
 export function nativeSys(): Native {
   const library = libc();
   if (library === undefined) return { missing: `koffi cannot be used: ${whyNoLibc()}` };
-  const number = SYSCALL_NUMBERS[process.arch];
-  if (number === undefined) return { missing: `the number of bpf(2) on ${process.arch} is not known` };
-  return { sys: bpfCalls(library, number), net: netCalls(library) };
+  const numbers = SYSCALL_NUMBERS[process.arch];
+  if (numbers === undefined) return { missing: `the number of bpf(2) on ${process.arch} is not known` };
+  return { sys: bpfCalls(library, numbers), net: netCalls(library) };
 }
 
-/** __NR_bpf by Node's name of the architecture. */
-const SYSCALL_NUMBERS: Readonly<Partial<Record<NodeJS.Architecture, number>>> = {
-  x64: 321,
-  arm64: 280,
-  riscv64: 280,
-  loong64: 280,
-  ppc64: 361,
-  s390x: 351,
-  ia32: 357,
-  arm: 386,
+interface SyscallNumbers {
+  readonly bpf: number;
+  readonly kcmp: number;
+}
+
+/** __NR_bpf and __NR_kcmp by Node's name of the architecture. */
+const SYSCALL_NUMBERS: Readonly<Partial<Record<NodeJS.Architecture, SyscallNumbers>>> = {
+  x64: { bpf: 321, kcmp: 312 },
+  arm64: { bpf: 280, kcmp: 272 },
+  riscv64: { bpf: 280, kcmp: 272 },
+  loong64: { bpf: 280, kcmp: 272 },
+  ppc64: { bpf: 361, kcmp: 354 },
+  s390x: { bpf: 351, kcmp: 343 },
+  ia32: { bpf: 357, kcmp: 349 },
+  arm: { bpf: 386, kcmp: 378 },
 };
 
-function bpfCalls(library: Libc, number: number): Sys {
+/** enum kcmp_type */
+const KCMP_FILES = 2;
+
+function bpfCalls(library: Libc, numbers: SyscallNumbers): Sys {
   const record = Buffer.alloc(RECORD_SIZE);
   return {
     littleEndian: endianness() === 'LE',
-    bpf: (command, attr) => settle(library, library.syscall(number, command, attr)),
+    bpf: (command, attr) => settle(library, library.syscall(numbers.bpf, command, attr)),
+    compareTables: (first, second) => settle(library, library.kcmp(numbers.kcmp, first, second, KCMP_FILES)),
     address: (buffer) => library.addressOf(buffer),
     link: (descriptor) => orAbsent(() => readlinkSync(`/proc/self/fd/${descriptor}`)) ?? '',
     fdinfo: (descriptor) => orAbsent(() => readRecord(`/proc/self/fdinfo/${descriptor}`, record)) ?? '',

@@ -7,6 +7,8 @@ export interface Libc {
   lseek(descriptor: number, offset: number, whence: number): number;
   /** syscall(2) with the argument types of bpf(2): the kernel reads and writes `argument`. Returns -1 with the reason in `errno()`. */
   syscall(number: number, command: number, argument: Uint8Array): number;
+  /** kcmp(2) of two threads, without the indices that some types take. Returns 0 to 3, or -1 with the reason in `errno()`. */
+  kcmp(number: number, first: number, second: number, type: number): number;
   /** setns(2): moves the calling thread, and no other. Returns 0, or -1 with the reason in `errno()`. */
   setns(descriptor: number, type: number): number;
   /** socket(2), send(2) and recv(2) without flags. Each returns -1 with the reason in `errno()`. */
@@ -60,12 +62,14 @@ function bind(): Libc {
   const lseek = library.func('int64_t lseek(int fd, int64_t offset, int whence)');
   const ioctl = library.func('int ioctl(int fd, unsigned long request, void *argument)');
   const syscall = library.func('long syscall(long number, int command, void *argument, unsigned int size)');
+  const kcmp = library.func('long syscall(long number, int first, int second, int type, long index1, long index2)');
   const setns = library.func('int setns(int fd, int type)');
   const socket = library.func('int socket(int domain, int type, int protocol)');
   const send = library.func('long send(int fd, const void *message, size_t length, int flags)');
   const recv = library.func('long recv(int fd, void *buffer, size_t length, int flags)');
   return {
     syscall: (number, command, argument) => Number(syscall(number, command, argument, argument.length)),
+    kcmp: (number, first, second, type) => Number(kcmp(number, first, second, type, 0, 0)),
     setns,
     socket,
     send: (descriptor, message) => Number(send(descriptor, message, message.length, 0)),

@@ -5,6 +5,7 @@ import type { BpfCommand, Native, Net, Sys } from '../../src/host/syscall.ts';
 const ENOENT = 2;
 const E2BIG = 7;
 const EINVAL = 22;
+const ENOSYS = 38;
 
 export interface FakeObject {
   /** The info struct as the kernel would return it without arrays. */
@@ -74,6 +75,10 @@ export class FakeKernel implements Sys {
 
   fdinfo(descriptor: number): string {
     return this.open.get(descriptor)?.object.fdinfo ?? 'pos:\t0\nflags:\t02000002\n';
+  }
+
+  compareTables(): number {
+    return -ENOSYS;
   }
 
   close(descriptor: number): void {
