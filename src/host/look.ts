@@ -11,7 +11,7 @@ import { type Kind, type Listed, NOTHING, readLaterObjects, readObjects } from '
 import { withoutCalls } from './proc-programs.ts';
 import { orAbsent, processIds } from './processes.ts';
 import type { ProgramReader } from './programs.ts';
-import type { KernelSymbol, Views } from './records.ts';
+import type { KernelSymbol, View, Views } from './records.ts';
 import type { Net } from './syscall.ts';
 
 export interface Look {
@@ -54,16 +54,17 @@ export async function look(reader: ProgramReader, net: Net, { proc, holderBudget
     cgroups: cgroups.paths,
     namespaces: devices.names,
   };
+  const complete = isListing ? seen : withoutCalls(seen, kallsyms.symbols);
   return {
     views: {
-      bpf: objects.view,
+      bpf: withSymbols(objects.view, complete),
       fdinfo: holders.view,
       kallsyms: kallsyms.view,
       cgroup: cgroups.view,
       net: devices.view,
       bpffs: pins.view,
     },
-    seen: isListing ? seen : withoutCalls(seen, kallsyms.symbols),
+    seen: complete,
     symbols: kallsyms.symbols,
     listed: objects.listed,
     ended: objects.ended,
@@ -89,14 +90,16 @@ export async function lookFromOutside(missing: string, { proc, holderBudget }: S
     cgroups: new Map(),
     namespaces: new Map(),
   };
+  const complete = tool.programs.length > 0 ? seen : withoutCalls(seen, kallsyms.symbols);
   return {
     views: {
       ...tool.views,
+      bpf: withSymbols(tool.views.bpf, complete),
       fdinfo: holders.view,
       kallsyms: kallsyms.view,
       bpffs: { status: 'partial', reason: `pins are listed, what they hold is not known: ${missing}` },
     },
-    seen: tool.programs.length > 0 ? seen : withoutCalls(seen, kallsyms.symbols),
+    seen: complete,
     symbols: kallsyms.symbols,
     listed: NOTHING,
     ended: new Set(),
@@ -104,3 +107,12 @@ export async function lookFromOutside(missing: string, { proc, holderBudget }: S
     diagnostics: tool.diagnostics,
   };
 }
+
+/** What stands in for programs that nobody listed, where something does. */
+function withSymbols(view: View, { programs }: Observations): View {
+  if (!programs.some(({ knownFrom }) => knownFrom === 'kallsyms')) return view;
+  const reasons = [...(view.reason === undefined ? [] : [view.reason]), FROM_KALLSYMS];
+  return { ...view, reason: reasons.join('; ') };
+}
+
+const FROM_KALLSYMS = 'names and tags are from kallsyms; subprograms are among them';

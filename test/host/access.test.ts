@@ -9,6 +9,7 @@ import { bundle, readText, runChild } from './child.ts';
 import { has, Machine, output, SAMPLES, title, UNABLE } from './machine.ts';
 
 const NOBODY = ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups'];
+const FROM_KALLSYMS = 'names and tags are from kallsyms; subprograms are among them';
 const SYSADMIN = [...NOBODY, '--inh-caps', '+sys_admin', '--ambient-caps', '+sys_admin'];
 
 describe.skipIf(UNABLE !== undefined)(title('a process of its own'), () => {
@@ -54,21 +55,28 @@ describe.skipIf(UNABLE !== undefined)(title('a process of its own'), () => {
         '-o',
         trace,
         '-e',
-        'trace=bpf,mount,umount2,perf_event_open,init_module,ptrace',
+        'trace=bpf,mount,umount2,perf_event_open,init_module,ptrace,pidfd_getfd,process_vm_writev,kcmp',
       ]);
       expect(egress(snapshot)).toHaveLength(1);
-      const calls = [...readText(trace).matchAll(/^\d+ +(?:<\.\.\. )?(\w+)\((?:BPF_)?(\w+)/gm)];
+      const text = readText(trace);
+      const calls = [...text.matchAll(/^\d+ +(?:<\.\.\. )?(\w+)\((?:BPF_)?(\w+)/gm)].filter(
+        ([, call]) => call !== 'kcmp',
+      );
       const used = new Set(calls.map(([, call, command]) => `${call} ${command}`));
       const allowed = Object.keys(BPF).map((command) => `bpf ${command}`);
       expect([...used].filter((call) => !allowed.includes(call))).toEqual([]);
       expect(used).toContain('bpf PROG_GET_NEXT_ID');
       expect(used).toContain('bpf PROG_QUERY');
+      // Whether two threads share their descriptors: the answer is a number.
+      const compared = [...text.matchAll(/ kcmp\(\d+, \d+, (\w+)/g)].map(([, type]) => type);
+      expect(new Set(compared)).toEqual(new Set(['KCMP_FILES']));
     },
   );
 
   test('without privilege: tags and names of every program', () => {
     const snapshot = runChild(full.path, NOBODY);
     expect(snapshot.views.bpf).toMatchObject({ status: 'denied', reason: expect.stringContaining('CAP_SYS_ADMIN') });
+    expect(snapshot.diagnostics.filter(({ message }) => message.includes(FROM_KALLSYMS))).toHaveLength(1);
     expect(snapshot.views.cgroup.status).toBe('denied');
     expect(snapshot.views.fdinfo.status).toBe('partial');
     expect(egress(snapshot)).toMatchObject([{ tag: expect.stringMatching(/^[0-9a-f]{16}$/), knownFrom: 'kallsyms' }]);
@@ -109,6 +117,7 @@ describe.skipIf(UNABLE !== undefined)(title('a process of its own'), () => {
       status: 'unsupported',
       reason: expect.stringContaining('bpftool is not installed'),
     });
+    expect(snapshot.views.bpf.reason).toContain(FROM_KALLSYMS);
     expect(egress(snapshot)).toMatchObject([{ knownFrom: 'kallsyms' }]);
   });
 
