@@ -3,6 +3,7 @@
 import { lstatSync, readdirSync, readlinkSync, type Stats } from 'node:fs';
 import { isErrno } from '../source/errno.ts';
 import type { Bpf } from './bpf.ts';
+import { counted } from './count.ts';
 import { descriptorKind, parseFdinfo } from './fdinfo.ts';
 import { heldIds } from './holders.ts';
 import { findMounts } from './mounts.ts';
@@ -20,9 +21,9 @@ export function readPins(bpf: Bpf | undefined, proc: string, pids: readonly numb
   const { points, unknown, hidden } = findMounts(proc, 'bpf', pids);
   const walk: Walk = { bpf, pins: [], failures: new Map() };
   for (const { path } of points) visit(walk, path, 0);
-  const reasons = [...walk.failures].map(([reason, count]) => `${reason} on ${count} files`);
+  const reasons = [...walk.failures].map(([reason, count]) => `${reason} on ${counted(count, 'file')}`);
   if (unknown) return { view: { status: 'unsupported', reason: `${proc}/self/mountinfo cannot be read` }, pins: [] };
-  if (hidden > 0) reasons.push(`the mounts of ${hidden} processes may not be read`);
+  if (hidden > 0) reasons.push(`the mounts of ${counted(hidden, 'process', 'processes')} may not be read`);
   return {
     view: reasons.length === 0 ? { status: 'ok' } : { status: 'partial', reason: reasons.join('; ') },
     pins: walk.pins,

@@ -1,6 +1,7 @@
 // What bpftool prints with -j, version 5 to 7, as our own records. Every key may be missing.
 import { count, counts, flag, isObject, nameOrNumber, objects, text } from './json.ts';
 import type { AttachedProgram } from './map-contents.ts';
+import { namespaceName } from './names.ts';
 import { isoTime } from './programs.ts';
 import type { Attachment, AttachmentKind, Backend, Holder, LiveLink, LiveMap, LiveProgram } from './records.ts';
 
@@ -101,7 +102,7 @@ function linkPlace(json: Json, type: string | number): Attachment | undefined {
     case 'cgroup':
       return at(type, cgroupId ? `cgroup ${cgroupId}` : undefined);
     case 'netns':
-      return at(type, netns === undefined ? undefined : `netns ${netns}`);
+      return at(type, netns === undefined ? undefined : namespaceName(netns));
     case 'iter':
       return at(type, text(json.target_name));
     case 'xdp':
@@ -178,7 +179,12 @@ export function netPlaces(json: unknown, netns?: number): AttachedProgram[] {
       });
     }),
     ...objects(net.flow_dissector).flatMap((entry) =>
-      place(entry, { kind: 'netns', target: `netns ${netns ?? ''}`.trim(), attachType: 'flow_dissector', ...more }),
+      place(entry, {
+        kind: 'netns',
+        target: netns === undefined ? 'unknown' : namespaceName(netns),
+        attachType: 'flow_dissector',
+        ...more,
+      }),
     ),
   ]);
 }

@@ -2,6 +2,7 @@
 import { closeSync, constants, fstatSync, openSync, readdirSync } from 'node:fs';
 import { isErrno } from '../source/errno.ts';
 import type { Bpf } from './bpf.ts';
+import { counted } from './count.ts';
 import type { AttachedProgram } from './map-contents.ts';
 import { findMounts, type MountPoint } from './mounts.ts';
 import { attachTypeName, attachTypeNumber } from './names.ts';
@@ -51,7 +52,7 @@ function status({ failures, attached, refused }: Walk, proc: string): View {
     return { status: 'denied', reason: 'EPERM: asking for programs of cgroups takes CAP_NET_ADMIN' };
   }
   const own = namespaceOf(proc, 'self', 'cgroup');
-  const reasons = [...failures].map(([name, count]) => `${name} on ${count} cgroups`);
+  const reasons = [...failures].map(([name, count]) => `${name} on ${counted(count, 'cgroup')}`);
   if (own !== undefined && own !== INITIAL_CGROUP_NAMESPACE) {
     reasons.push('this is not the initial cgroup namespace: cgroups outside are not seen');
   }
@@ -93,7 +94,7 @@ class Walk {
       if (error.code !== 'ENOENT' && error.code !== 'ENODEV') this.#fail(error.code);
       return;
     }
-    if (depth >= MAX_DEPTH) this.#fail('too deep');
+    if (depth >= MAX_DEPTH) this.#fail('nesting too deep');
     else for (const name of children) this.visit(path === '/' ? `/${name}` : `${path}/${name}`, depth + 1);
   }
 

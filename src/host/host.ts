@@ -5,6 +5,7 @@ import type { Diagnostic } from '../diagnostics.ts';
 import { Bpf } from './bpf.ts';
 import { BtfObjects } from './btf-objects.ts';
 import { crossCheck } from './checks.ts';
+import { counted } from './count.ts';
 import { groupPrograms } from './groups.ts';
 import { readKallsyms } from './kallsyms.ts';
 import { type Look, look, lookFromOutside } from './look.ts';
@@ -86,7 +87,7 @@ export function liveTags(options: Pick<HostOptions, 'native'> = {}): LiveTags {
   }
   const [failure] = failures;
   if (failure === undefined) return { tags, diagnostics: [] };
-  const message = `${failures.length} of ${ids.length} live programs could not be read, the first: ${failure}`;
+  const message = `${failures.length} of ${counted(ids.length, 'live program')} could not be read, the first: ${failure}`;
   return { tags, diagnostics: [{ severity: 'warning', code: 'live-unread', where: 'kernel', message }] };
 }
 
@@ -184,7 +185,7 @@ function describe({ object, id, tag, checks, evidence }: Inconsistency): Diagnos
     severity: 'warning',
     code: 'inconsistent-views',
     where: id === undefined ? `${object} with tag ${tag}` : `${object} ${id}`,
-    message: `inconsistent views (checks ${checks.join(', ')}): ${
+    message: `inconsistent views (${checks.length === 1 ? 'check' : 'checks'} ${checks.join(', ')}): ${
       checks.every((check) => check === 'F') ? 'two tags' : 'the kernel does not list it'
     }, but ${evidence.join('; ')}`,
   };

@@ -4,7 +4,8 @@ import { hex } from '../diagnostics.ts';
 import { type Bpf, untilNul } from './bpf.ts';
 import { LINK_INFO_SIZE, linkInfo, linkParts, perfParts } from './bpf-layouts.ts';
 import { type BtfObjects, tolerate } from './btf-objects.ts';
-import { attachTypeName, linkTypeName } from './names.ts';
+import { counted } from './count.ts';
+import { attachTypeName, linkTypeName, namespaceName } from './names.ts';
 import { hexBytes } from './program-arrays.ts';
 import type { Attachment, AttachmentKind, LiveLink } from './records.ts';
 import { allocate } from './syscall.ts';
@@ -111,7 +112,7 @@ function describePlace(link: LinkReader, type: string | number): Place | undefin
       if (netns_ino === 0) return {};
       return {
         kind: 'netns',
-        target: `netns ${netns_ino}`,
+        target: namespaceName(netns_ino),
         netns: netns_ino,
         attachType: attachTypeName(attach_type),
       };
@@ -127,12 +128,12 @@ function describePlace(link: LinkReader, type: string | number): Place | undefin
       return describePerfEvent(link);
     case 'kprobe_multi': {
       const { count, flags } = link.read(linkParts.kprobe_multi, PART);
-      return { kind: 'kprobe_multi', target: `${count} ${flags & 1 ? 'function returns' : 'functions'}` };
+      return { kind: 'kprobe_multi', target: counted(count, flags & 1 ? 'function return' : 'function') };
     }
     case 'uprobe_multi': {
       const { count, pid } = link.read(linkParts.uprobe_multi, PART);
       const path = link.text(...stringAt(linkParts.uprobe_multi, 'path', 'path_size'));
-      return { kind: 'uprobe_multi', target: `${path}: ${count} places`, ...(pid > 0 && { pid }) };
+      return { kind: 'uprobe_multi', target: `${path}: ${counted(count, 'place')}`, ...(pid > 0 && { pid }) };
     }
     case 'struct_ops':
       return { mapId: link.read(linkParts.struct_ops, PART).map_id };

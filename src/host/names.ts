@@ -132,3 +132,8 @@ export function linkTypeName(type: number): string | number {
 export function attachTypeNumber(name: string): number {
   return ATTACH_TYPES.indexOf(name);
 }
+
+/** A network namespace as /proc/PID/ns/net names it, for one without a name of its own. */
+export function namespaceName(inode: number): string {
+  return `net:[${inode}]`;
+}

@@ -4,7 +4,7 @@ import { closeSync, openSync } from 'node:fs';
 import { isErrno } from '../source/errno.ts';
 import type { Bpf } from './bpf.ts';
 import type { AttachedProgram } from './map-contents.ts';
-import { attachTypeNumber } from './names.ts';
+import { attachTypeNumber, namespaceName } from './names.ts';
 import { findNetworkNamespaces, inNetworkNamespace, type NetworkNamespace } from './namespaces.ts';
 import { Netlink, NetlinkError, type Qdisc } from './netlink.ts';
 import type { Attachment, View } from './records.ts';
@@ -35,8 +35,9 @@ export function readNet({ bpf, net, proc, pids }: NetReader): NetView {
     if (refusal !== undefined && refusal !== 'ENOENT') note(walk, `${refusal} for a network namespace`);
     readNamespace(walk, namespace);
   }
-  if (hidden > 0) walk.failures.set('network namespace of a process not to be known', hidden);
   const reasons = [...walk.failures].map(([reason, count]) => (count === 1 ? reason : `${reason} (${count} times)`));
+  if (hidden === 1) reasons.push('the network namespace of 1 process is unknown');
+  if (hidden > 1) reasons.push(`the network namespaces of ${hidden} processes are unknown`);
   return {
     view: reasons.length === 0 ? { status: 'ok' } : { status: 'partial', reason: reasons.join('; ') },
     attached: walk.attached,
@@ -142,7 +143,7 @@ function readNamespace(walk: Walk, { inode, path, name }: NetworkNamespace): voi
         continue;
       }
       for (const programId of answer.programIds) {
-        const target = name ?? `netns ${inode}`;
+        const target = name ?? namespaceName(inode);
         add(walk, programId, {
           kind: 'netns',
           target,

@@ -1,6 +1,7 @@
 // The bpf view: every program, map and link that the kernel lists. What vanishes while it is read is no error.
 import type { Diagnostic } from '../diagnostics.ts';
 import type { ObjectKind } from './bpf.ts';
+import { counted } from './count.ts';
 import { readLink } from './links.ts';
 import type { AttachedProgram } from './map-contents.ts';
 import { readMap } from './maps.ts';
@@ -134,7 +135,7 @@ function readAll<T>(
     else if (object !== -ERRNO.ENOENT) failures.set(-object, [...(failures.get(-object) ?? []), id]);
   }
   for (const [failure, failed] of failures) {
-    const message = `${failed.length} of ${ids.length} ${kind}s could not be read: ${errnoName(failure)}`;
+    const message = `${failed.length} of ${counted(ids.length, kind)} could not be read: ${errnoName(failure)}`;
     log.reasons.push(message);
     log.diagnostics.push({ severity: 'warning', code: errnoName(failure), where: `${kind} ${failed[0]}`, message });
   }

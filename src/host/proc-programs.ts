@@ -3,7 +3,7 @@ import { mapTypeName } from '../object/map-types.ts';
 import { numberOf } from './fdinfo.ts';
 import type { Held } from './holders.ts';
 import type { Observations } from './merge.ts';
-import { attachTypeName, programTypeName } from './names.ts';
+import { attachTypeName, namespaceName, programTypeName } from './names.ts';
 import type { Attachment, KernelSymbol, LiveLink, LiveMap, LiveProgram } from './records.ts';
 
 const UNKNOWN = { holders: [], attachments: [], pins: [] } as const;
@@ -117,7 +117,7 @@ function linkPlace(type: string, fdinfo: ReadonlyMap<string, string>): Attachmen
   const attachType = number === undefined ? {} : { attachType: attachTypeName(Number(number)) };
   const tracepoint = fdinfo.get('tp_name');
   if (type === 'cgroup' && cgroupId) return { kind: 'cgroup', target: `cgroup ${cgroupId}`, cgroupId, ...attachType };
-  if (type === 'netns' && netns) return { kind: 'netns', target: `netns ${netns}`, netns, ...attachType };
+  if (type === 'netns' && netns) return { kind: 'netns', target: namespaceName(netns), netns, ...attachType };
   if (type === 'xdp' && ifindex) return { kind: 'xdp', target: `interface ${ifindex}`, ifindex };
   if (type === 'tcx' && ifindex) return { kind: 'tcx', target: `interface ${ifindex}`, ifindex, ...attachType };
   if (type === 'raw_tracepoint' && tracepoint) return { kind: 'raw_tracepoint', target: tracepoint };

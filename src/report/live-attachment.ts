@@ -22,7 +22,7 @@ function detailsOf(attachment: Attachment, scope: Scope): string[] {
   if (mode !== undefined) details.push(escapeName(mode));
   if (sharing !== undefined) details.push(escapeName(sharing));
   if (ifindex !== undefined && target !== `interface ${ifindex}`) details.push(`interface ${ifindex}`);
-  if (netns !== undefined && netns !== scope.net && target !== `netns ${netns}`) details.push(`netns ${netns}`);
+  if (netns !== undefined && netns !== scope.net && target !== `net:[${netns}]`) details.push(`netns ${netns}`);
   if (mapId !== undefined && target !== `map ${mapId}`) details.push(`map ${mapId}`);
   if (key !== undefined) details.push(`key ${key}`);
   if (pid !== undefined) details.push(`pid ${pid}`);

@@ -152,7 +152,7 @@ describe('JSON of bpftool', () => {
       { programId: 552, attachment: { kind: 'xdp', target: 'v0', netns: 4026531840, ifindex: 3, mode: 'native' } },
       {
         programId: 565,
-        attachment: { kind: 'netns', target: 'netns 4026531840', attachType: 'flow_dissector', netns: 4026531840 },
+        attachment: { kind: 'netns', target: 'net:[4026531840]', attachType: 'flow_dissector', netns: 4026531840 },
       },
     ]);
   });

@@ -45,7 +45,7 @@ test.each([
   [
     'a network namespace',
     info(KINDS.netns).u32(16, 4026532177, 36),
-    { kind: 'netns', target: 'netns 4026532177', netns: 4026532177, attachType: 'sk_lookup' },
+    { kind: 'netns', target: 'net:[4026532177]', netns: 4026532177, attachType: 'sk_lookup' },
   ],
   ['xdp', info(KINDS.xdp).u32(16, 3), { kind: 'xdp', target: 'interface 3', ifindex: 3 }],
   ['tcx', info(KINDS.tcx).u32(16, 3, 47), { kind: 'tcx', target: 'interface 3', ifindex: 3, attachType: 'tcx_egress' }],

@@ -152,7 +152,7 @@ describe('what a kernel refuses', () => {
   ])('errno %i opening a program is said and costs the maps nothing', (errno, name) => {
     const kernel = kernelWith({ refuse: { 13: errno } });
     const { view, programs, maps, diagnostics } = readObjects(readerOf(kernel));
-    expect(view).toEqual({ status: 'partial', reason: `1 of 1 programs could not be read: ${name}` });
+    expect(view).toEqual({ status: 'partial', reason: `1 of 1 program could not be read: ${name}` });
     expect(diagnostics).toMatchObject([{ code: name, where: 'program 175' }]);
     expect([programs.length, maps.length, kernel.open.size]).toEqual([0, 1, 0]);
   });

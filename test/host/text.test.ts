@@ -1,9 +1,16 @@
 // The texts of /proc: kallsyms, mountinfo, fdinfo.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { counted } from '../../src/host/count.ts';
 import { descriptorKind, numberOf, parseFdinfo } from '../../src/host/fdinfo.ts';
 import { parseKallsyms } from '../../src/host/kallsyms.ts';
 import { parseMountinfo } from '../../src/host/mounts.ts';
+
+test.each([
+  [0, '0 processes'],
+  [1, '1 process'],
+  [12, '12 processes'],
+])('%i is counted in words', (count, words) => expect(counted(count, 'process', 'processes')).toBe(words));
 
 describe('kallsyms', () => {
   const line = (text: string) => parseKallsyms(`ffffffff81000000 T _text\n${text}\n`);
