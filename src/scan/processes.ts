@@ -9,6 +9,7 @@ import type { MappedFile } from '../source/mapped-file.ts';
 import { adviceFor } from '../source/privilege.ts';
 import { listProcesses, type Refusal } from '../source/process.ts';
 import { libc, whyNoLibc } from '../sys/libc.ts';
+import { AnchorLimit } from './anchor-limit.ts';
 import type { FileUse, ProcessAnswer, SearchedFile } from './examine-process.ts';
 import { groupRanges } from './segments.ts';
 import type { Answer, Task } from './tasks.ts';
@@ -92,12 +93,14 @@ export class Processes {
     const first = await this.host.perform({ kind: 'process', pid, searched }, this.alone);
     const large = first.process?.large;
     if (large === undefined || this.host.aborted()) return first.process ?? NOTHING;
+    const limit = new AnchorLimit();
     const answers = await Promise.all(
-      groupRanges(large.ranges).map((ranges) =>
-        this.host.perform({ kind: 'process-ranges', pid, identity: large.identity, ranges }, false),
-      ),
+      groupRanges(large.ranges).map(async (ranges) => {
+        const { identity } = large;
+        return limit.keep((await this.host.perform({ kind: 'process-ranges', pid, identity, ranges }, false)).parts);
+      }),
     );
-    const found = { identity: large.identity, parts: answers.flatMap(({ parts }) => parts) };
+    const found = { identity: large.identity, parts: answers.flat() };
     return (await this.host.perform({ kind: 'process', pid, searched, found }, this.alone)).process ?? NOTHING;
   }
 

@@ -6,6 +6,7 @@ import type { Candidates } from '../carve/search.ts';
 import type { Diagnostic } from '../diagnostics.ts';
 import type { FilePath } from '../source/path.ts';
 import { walk } from '../source/walk.ts';
+import { AnchorLimit } from './anchor-limit.ts';
 import { batches } from './batches.ts';
 import type { Host, ScanEvent, ScanSummary, StartEvent } from './events.ts';
 import type { LargeFile } from './examine.ts';
@@ -241,8 +242,12 @@ class Run {
 
   /** Searches a large file in pieces, side by side, then carves it in one. */
   private async searchLarge(large: LargeFile): Promise<void> {
+    const limit = new AnchorLimit();
     const pieces = await Promise.all(
-      groupRanges(large.ranges).map((ranges) => this.answer({ kind: 'segments', large, ranges }, false)),
+      groupRanges(large.ranges).map(async (ranges) => {
+        const { parts, failure } = await this.answer({ kind: 'segments', large, ranges }, false);
+        return { parts: limit.keep(parts), failure };
+      }),
     );
     const parts: Candidates[] = [large.head, ...pieces.flatMap((piece) => piece.parts)];
     // Also when the scan was ended meanwhile: what was found is reported.
