@@ -2,12 +2,12 @@
 // Finds them and reads the records in the blob; numbers stay numbers, and nothing is hashed here.
 import { cstring } from '../bytes/cstring.ts';
 import { type Field, layout, type Row, u32, u64, viewOf } from '../bytes/layout.ts';
-import type { Reader } from '../bytes/reader.ts';
+import { type Reader, readAt } from '../bytes/reader.ts';
 import { attempt, type Diagnostic, FormatError, hex } from '../diagnostics.ts';
 import { SLOT_SIZE } from '../insn/slots.ts';
 import { newRunBudget, type RunBudget } from './runs.ts';
-import { type Blob, BlobFinder, readBlobString } from './skeleton-blob.ts';
-import { type FoundLoader, LoaderFinder } from './skeleton-finder.ts';
+import { readBlobString } from './skeleton-blob.ts';
+import { type FoundLoader, LoaderFinder, type ScriptedLoader } from './skeleton-finder.ts';
 import {
   BPF_COMMAND,
   readSkeletonScript,
@@ -15,6 +15,7 @@ import {
   type SkeletonFilling,
   type SkeletonScript,
 } from './skeleton-loader.ts';
+import { pairWithData } from './skeleton-pairs.ts';
 import { newSkeletonWork, type SkeletonWork } from './skeleton-work.ts';
 
 /** What the loader looks up in the running kernel and writes into an instruction. */
@@ -99,34 +100,55 @@ export function carveLightSkeletons(
   budget: RunBudget = newRunBudget(),
 ): SkeletonCarving {
   const work = newSkeletonWork();
-  const loaders = new LoaderFinder(reader, budget, work);
-  const blobs = new BlobFinder(reader, work);
-  const skeletons: LightSkeleton[] = [];
-  for (const prologue of prologues) {
-    for (const loader of loaders.loadersFrom(prologue)) skeletons.push(readSkeleton(loader, blobs, work));
-  }
+  const finder = new LoaderFinder(reader, budget, work);
+  const loaders = prologues
+    .flatMap((prologue) => finder.loadersFrom(prologue))
+    .sort((a, b) => a.offset - b.offset)
+    .map((loader) => readLoader(loader, work));
+  const offsets = pairWithData(reader, loaders, work);
+  const skeletons = loaders.map((each, index) => readSkeleton(reader, each, offsets[index], work));
   return { skeletons, limited: budget.limited || work.limited };
 }
 
-function readSkeleton(loader: FoundLoader, blobs: BlobFinder, work: SkeletonWork): LightSkeleton {
+function readLoader(loader: FoundLoader, work: SkeletonWork): ScriptedLoader {
   const script = readSkeletonScript(loader.slots);
+  work.records -= script.commands.length;
+  return { loader, script };
+}
+
+function readSkeleton(
+  reader: Reader,
+  { loader, script }: ScriptedLoader,
+  offset: number | undefined,
+  work: SkeletonWork,
+): LightSkeleton {
   const where = `light skeleton at ${hex(loader.offset)}`;
   const common = {
     loader: { offset: loader.offset, slots: loader.slots.count, code: loader.slots.bytes },
     endianness: loader.slots.little ? 'little' : 'big',
     ...(script.digest !== undefined && { digest: script.digest }),
   } as const;
-  const blob = blobs.find(loader, script);
-  if (blob !== undefined) return { ...common, ...new SkeletonData(blob, script, where).read() };
+  if (offset !== undefined) {
+    const blob = { offset, little: loader.slots.little, bytes: readAt(reader, offset, script.size) };
+    return { ...common, ...new SkeletonData(blob, script, where).read() };
+  }
   const message = work.limited
     ? 'its data, which holds programs and maps, was not looked for: there are too many skeletons, or they are too large'
-    : 'its data, which holds programs and maps, lies nowhere near it';
+    : 'its data, which holds programs and maps, lies nowhere near it, or belongs to another loader';
   return {
     ...common,
     programs: [],
     maps: [],
     diagnostics: [{ severity: 'warning', code: 'skeleton-data', where, message }],
   };
+}
+
+interface Blob {
+  /** Bytes from the start of the source. */
+  readonly offset: number;
+  readonly little: boolean;
+  /** From `offset` on, as many as the script refers to. */
+  readonly bytes: Uint8Array;
 }
 
 /** union bpf_attr for PROG_LOAD, as far as loaders fill it; an older one is shorter. */

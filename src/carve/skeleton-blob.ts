@@ -6,73 +6,93 @@ import { viewOf } from '../bytes/layout.ts';
 import { type Reader, readAt } from '../bytes/reader.ts';
 import { judgeSlot, SLOT } from '../insn/slot-rules.ts';
 import { SLOT_SIZE } from '../insn/slots.ts';
-import type { FoundLoader } from './skeleton-finder.ts';
+import { BtfIndex, isBtf } from './skeleton-btf.ts';
+import type { FoundLoader, ScriptedLoader } from './skeleton-finder.ts';
 import { BPF_COMMAND, type SkeletonCommand, type SkeletonScript } from './skeleton-loader.ts';
 import type { SkeletonWork } from './skeleton-work.ts';
 
-export interface Blob {
+/** A place for the data of a loader. */
+export interface BlobPlace {
   /** Bytes from the start of the source. */
   readonly offset: number;
-  readonly little: boolean;
-  /** From `offset` on, at least as many as the script refers to; more where there is more. */
-  readonly bytes: Uint8Array;
+  /** Bytes between it and the loader. */
+  readonly distance: number;
 }
 
-/** Between the blob and the loader: padding, and what a compiler may have put there. */
-const GAP = 1024;
-/** The same where BTF shows where the blob is: as far as pieces of one heap lie apart. */
-const WIDE_GAP = 1024 * 1024;
+/** Whether the blob at `offset` may still be had. */
+type IsFree = (offset: number, size: number) => boolean;
+
 /** Larger data is not looked for. */
 const MOST_BYTES = 32 * 1024 * 1024;
 
-/** Finds the blobs of the loaders of one source, one after the other. */
+/** Finds places that make sense for the blobs of the loaders of one source, whoever gets them. */
 export class BlobFinder {
   readonly #reader: Reader;
   readonly #work: SkeletonWork;
-  /** Blobs of loaders before: another loader has one of these only when there is no other. */
-  readonly #taken = new Set<number>();
+  readonly #types: { readonly little: BtfIndex; readonly big: BtfIndex };
 
   constructor(reader: Reader, work: SkeletonWork) {
     this.#reader = reader;
     this.#work = work;
+    this.#types = { little: new BtfIndex(reader, true, work), big: new BtfIndex(reader, false, work) };
   }
 
-  find(loader: FoundLoader, script: SkeletonScript): Blob | undefined {
+  /** The nearest place on either side of the loader, at most `gap` bytes away. */
+  near({ loader, script }: ScriptedLoader, gap: number, isFree: IsFree = () => true): BlobPlace[] {
     const { size } = script;
-    if (size === 0 || size > MOST_BYTES) return undefined;
-    this.#work.records -= script.commands.length;
-    const test = blobTest(script, loader.slots.little, this.#work);
-    const blob = this.#search(loader, script, GAP, test) ?? this.#search(loader, script, WIDE_GAP, test);
-    if (blob !== undefined) this.#taken.add(blob.offset);
-    return blob;
-  }
-
-  #search(loader: FoundLoader, script: SkeletonScript, gap: number, test: BlobTest): Blob | undefined {
     const { little } = loader.slots;
     const btf = pointerToBtf(script);
+    const isSeen = hasProgram(script);
     // Without a program there is too little to be sure of: then BTF is wanted, and of the size that the loader gives it.
-    const isSeen = gap === GAP && script.commands.some(isProgram);
-    if (!isSeen && btf === undefined) return undefined;
-    const end = loader.offset + loader.slots.bytes.length;
-    const length = script.size + gap;
-    let taken: Blob | undefined;
+    if (size === 0 || size > MOST_BYTES || (!isSeen && btf === undefined)) return [];
+    const test = blobTest(script, little, this.#work);
+    const found: BlobPlace[] = [];
     for (const isBefore of [true, false]) {
-      if (!this.#mayGoOn()) return undefined;
-      const window = isBefore ? readBefore(this.#reader, loader.offset, length) : readAt(this.#reader, end, length);
-      this.#work.bytes -= window.length;
+      if (!this.#mayGoOn()) break;
+      const window = this.#readBeside(loader, isBefore, size + gap);
+      const start = isBefore ? loader.offset - window.length : endOf(loader);
+      const most = window.length - size;
       const isThere = test(window);
-      const start = isBefore ? loader.offset - window.length : end;
-      const last = window.length - script.size;
-      const near = !isSeen ? [] : isBefore ? places(last, 0) : places(0, last);
-      for (const base of chain(btf === undefined ? [] : placesOfBtf(window, little, btf), near)) {
-        if (!this.#mayGoOn()) return undefined;
-        if (base < 0 || base > last || !isThere(base)) continue;
-        const blob = { offset: start + base, little, bytes: window.subarray(base) };
-        if (!this.#taken.has(blob.offset)) return blob;
-        taken ??= blob;
-      }
+      const baseAt = (distance: number) => (isBefore ? most - distance : distance);
+      const isHere = (distance: number) => isFree(start + baseAt(distance), size) && isThere(baseAt(distance));
+      const distances = Array.from({ length: Math.max(0, most + 1) }, (_, distance) => distance);
+      // BTF is easily seen, and settles where the rest is.
+      const atTypes = btf === undefined ? [] : distances.filter((each) => isBtf(window, baseAt(each) + btf, little));
+      const distance = atTypes.find(isHere) ?? (isSeen ? distances.find(isHere) : undefined);
+      if (distance !== undefined) found.push({ offset: start + baseAt(distance), distance });
     }
-    return taken;
+    return found;
+  }
+
+  /** Places on both sides at which the BTF of the blob is seen, at most `gap` bytes away: the nearest first. */
+  *far({ loader, script }: ScriptedLoader, gap: number, isFree: IsFree): Generator<BlobPlace> {
+    const { size } = script;
+    const btf = pointerToBtf(script);
+    if (btf === undefined || size > MOST_BYTES) return;
+    const { little } = loader.slots;
+    const test = blobTest(script, little, this.#work);
+    const types = this.#types[little ? 'little' : 'big'];
+    const end = endOf(loader);
+    const last = loader.offset - size;
+    const before = types.down(last + btf, Math.max(0, last - gap) + btf);
+    const behind = types.up(end + btf, end + gap + btf);
+    for (const { at, distance } of nearestFirst(before, last + btf, behind, end + btf)) {
+      if (!this.#mayGoOn()) return;
+      this.#work.steps--;
+      const offset = at - btf;
+      if (offset < 0 || !isFree(offset, size)) continue;
+      this.#work.bytes -= size;
+      const bytes = readAt(this.#reader, offset, size);
+      if (bytes.length === size && test(bytes)(0)) yield { offset, distance };
+    }
+  }
+
+  #readBeside(loader: FoundLoader, isBefore: boolean, length: number): Uint8Array {
+    const window = isBefore
+      ? readBefore(this.#reader, loader.offset, length)
+      : readAt(this.#reader, endOf(loader), length);
+    this.#work.bytes -= window.length;
+    return window;
   }
 
   #mayGoOn(): boolean {
@@ -81,6 +101,10 @@ export class BlobFinder {
     this.#work.limited = true;
     return false;
   }
+}
+
+function endOf({ offset, slots }: FoundLoader): number {
+  return offset + slots.bytes.length;
 }
 
 const PAGE = 4096;
@@ -102,14 +126,26 @@ function readBefore(reader: Reader, end: number, length: number): Uint8Array {
   return target.subarray(from - low);
 }
 
-/** From one to the other, both included, in either direction; nothing when they are negative. */
-function* places(from: number, to: number): Generator<number> {
-  const step = from <= to ? 1 : -1;
-  if (from >= 0 && to >= 0) for (let place = from; place !== to + step; place += step) yield place;
-}
-
-function* chain(...lists: Iterable<number>[]): Generator<number> {
-  for (const list of lists) yield* list;
+/** Two lists of offsets that begin at `low` and `high` and lead away from there, as one. */
+function* nearestFirst(
+  down: Generator<number>,
+  low: number,
+  up: Generator<number>,
+  high: number,
+): Generator<{ readonly at: number; readonly distance: number }> {
+  let below = down.next();
+  let above = up.next();
+  while (!below.done || !above.done) {
+    const left = below.done ? Number.POSITIVE_INFINITY : low - below.value;
+    const right = above.done ? Number.POSITIVE_INFINITY : above.value - high;
+    if (!below.done && left <= right) {
+      yield { at: below.value, distance: left };
+      below = down.next();
+    } else if (!above.done) {
+      yield { at: above.value, distance: right };
+      above = up.next();
+    }
+  }
 }
 
 function pointerToBtf(script: SkeletonScript): number | undefined {
@@ -117,13 +153,8 @@ function pointerToBtf(script: SkeletonScript): number | undefined {
   return load && script.pointers.get(load.attributes);
 }
 
-/** BTF is easily seen, and settles where the rest is. */
-function* placesOfBtf(window: Uint8Array, little: boolean, btf: number): Generator<number> {
-  const [first, second] = little ? [0x9f, 0xeb] : [0xeb, 0x9f];
-  // Not by indexOf, which takes ten times as long when all bytes are the first one.
-  for (let at = btf; at + 2 < window.length; at++) {
-    if (window[at] === first && window[at + 1] === second && window[at + 2] === 1) yield at - btf;
-  }
+function hasProgram(script: SkeletonScript): boolean {
+  return script.commands.some(isProgram);
 }
 
 function isProgram({ command }: SkeletonCommand): boolean {

@@ -6,7 +6,7 @@ import { type Reader, readAt } from '../bytes/reader.ts';
 import { Closure } from '../insn/closure.ts';
 import { InstructionSlots, SLOT_SIZE } from '../insn/slots.ts';
 import { growForward, type RunBudget, readRun } from './runs.ts';
-import { isSkeletonPrologue, PROLOGUE_SLOTS } from './skeleton-loader.ts';
+import { isSkeletonPrologue, PROLOGUE_SLOTS, type SkeletonScript } from './skeleton-loader.ts';
 import type { SkeletonWork } from './skeleton-work.ts';
 
 export interface FoundLoader {
@@ -14,6 +14,12 @@ export interface FoundLoader {
   readonly offset: number;
   /** Memory of its own. */
   readonly slots: InstructionSlots;
+}
+
+/** With what it does. */
+export interface ScriptedLoader {
+  readonly loader: FoundLoader;
+  readonly script: SkeletonScript;
 }
 
 /** Bytes that are read of a loader first: real ones take some thousands, false ones end soon. */
