@@ -34,6 +34,8 @@ export interface KnownCode {
 
 /** Proofs and near misses kept for one program; a library in a hundred processes would fill pages. */
 const KEPT = 32;
+/** Of what proves nothing. */
+const KEPT_IDENTICAL = 8;
 
 /** What the kernel shows of the instructions of a program. */
 export type ShownCode = (program: LiveProgram) => Uint8Array | undefined;
@@ -60,7 +62,7 @@ function explain(
   const proofs = originsOf(live, matches);
   // Of code that many share, only what bears the program's name can be where it comes from.
   const origins = proofs.filter(({ relation, program }) => relation === 'origin' || isNamed(live, program));
-  const identicalTo = proofs.filter((proof) => !origins.includes(proof)).slice(0, KEPT);
+  const identicalTo = onePerPlace(proofs.filter((proof) => !origins.includes(proof))).slice(0, KEPT_IDENTICAL);
   const [origin, ...otherOrigins] = origins;
   if (origin) {
     return { origin, otherOrigins: otherOrigins.slice(0, KEPT), identicalTo: [], sameBytesAs: [], nearMisses: [] };
@@ -68,6 +70,17 @@ function explain(
   const sameBytesAs = knownCode(live, shown);
   const nearMisses = namesakes.filter(({ program }) => sameName(live, program)).map(nearMiss);
   return { otherOrigins: [], identicalTo, sameBytesAs, nearMisses: nearMisses.slice(0, KEPT) };
+}
+
+/** Programs of one object that are equal say the same: the first speaks for all. */
+function onePerPlace(proofs: readonly Origin[]): Origin[] {
+  const places = new Set<string>();
+  return proofs.filter(({ object: { source, offset, address } }) => {
+    const place = JSON.stringify([source, offset, address]);
+    const isNew = !places.has(place);
+    places.add(place);
+    return isNew;
+  });
 }
 
 function knownCode(live: LiveProgram, shown: ShownCode | undefined): KnownCode[] {

@@ -86,10 +86,10 @@ export function originsOf(live: LiveProgram, matches: readonly Match[]): Origin[
   return ranked.map(({ match }) => originOf(live, match));
 }
 
-/** Whether two programs bear the same name, as far as the kernel keeps names. */
+/** Whether two programs bear the same name. Either may be cut: the kernel's without BTF, and a light skeleton's. */
 export function sameName(live: LiveProgram, found: FoundProgram): boolean {
-  const name = live.name ?? '';
-  return name !== '' && (name === found.name || (name.length >= KERNEL_NAME && (found.name ?? '').startsWith(name)));
+  const [short = '', long = ''] = [live.name ?? '', found.name ?? ''].sort((a, b) => a.length - b.length);
+  return short !== '' && (short === long || (short.length === KERNEL_NAME && long.startsWith(short)));
 }
 
 /** The place alone, without what else its record holds. */
@@ -145,14 +145,14 @@ function isShort({ instructions, subprograms }: FoundProgram): boolean {
 }
 
 /**
- * Smaller is likelier, compared item by item. First what tells programs of equal code apart, then whether whoever holds the
- * program has the code; a file says more than memory, for it is what was loaded from.
+ * Smaller is likelier, compared item by item. First whether whoever holds the program has the code, so that programs of one object
+ * all come from there; then what tells programs of equal code apart; a file says more than memory, for it is what was loaded from.
  */
 function rankOf(live: LiveProgram, { place, program, tag }: Match): (number | string)[] {
   return [
+    isHeld(live, place.source) ? 0 : 1,
     sameName(live, program) ? 0 : 1,
     live.type === undefined || live.type === program.type ? 0 : 1,
-    isHeld(live, place.source) ? 0 : 1,
     tag.exact ? 0 : 1,
     // Copies of one program are told apart by nothing but their maps.
     mapsAgree(live, place) === false ? 1 : 0,

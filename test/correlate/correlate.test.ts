@@ -36,6 +36,45 @@ describe('a live program', () => {
     expect(explanation?.origin?.program).toBe('tracepoint__syscalls__sys_enter_open');
   });
 
+  test('is known by the 15 bytes of its name that a light skeleton keeps', () => {
+    const both = file('/f', [program('another'), program('block_rq_insert')]);
+    const [cut, other] = correlate(
+      [live({ name: 'block_rq_insert_btf' }), live({ name: 'block_rq_inserted' })],
+      [both],
+    );
+    expect(cut?.origin?.program).toBe('block_rq_insert');
+    expect(other?.origin?.program).toBe('block_rq_insert');
+    const [near] = correlate(
+      [live({ name: 'block_rq_insert_btf' })],
+      [file('/f', [program('block_rq_insert_2', { tags: [tag(OTHER_TAG)] })])],
+    );
+    expect(near?.nearMisses).toEqual([]);
+  });
+
+  test('comes from what its holder has, whatever name and type others give the same bytes', () => {
+    const holders = [{ pid: 7, comm: 'b', exe: '/b', via: ['prog-fd'] as const }];
+    const names = ['block_rq_insert', 'block_rq_insert_btf', 'issue'];
+    const own = file('/b', [program('block_rq_insert', { type: 26 }), program('issue', { type: 26 })]);
+    const others = file(
+      '/a',
+      names.map((name) => program(name, { type: 'tracing' })),
+    );
+    const programs = names.map((name) => live({ name, type: 'tracing', holders }));
+    for (const { origin, otherOrigins } of correlate(programs, [others, own])) {
+      expect(origin?.object.source).toMatchObject({ path: '/b' });
+      expect(otherOrigins).toContainEqual(expect.objectContaining({ object: placeIn('/a') }));
+    }
+  });
+
+  test('comes from the memory of its holder rather than from what others have', () => {
+    const holders = [{ pid: 7, comm: 'systemd', via: ['prog-fd'] as const }];
+    const [explanation] = correlate(
+      [live({ name: 'p', holders })],
+      [file('/a', [program('p')]), array(7, '0x1000', [])],
+    );
+    expect(explanation?.origin?.object).toMatchObject({ source: { pid: 7 } });
+  });
+
   test('comes rather from the executable of its holder than from another file with the same bytes', () => {
     const holders = [{ pid: 7, comm: 'b', exe: '/b', via: ['prog-fd'] as const }];
     const [explanation] = correlate(
@@ -61,6 +100,14 @@ describe('a live program', () => {
     expect(stranger?.origin).toBeUndefined();
     expect(stranger?.identicalTo).toMatchObject([{ relation: 'identical', program: 'xdp_pass' }]);
     expect(namesake?.origin).toMatchObject({ relation: 'identical', program: 'xdp_pass' });
+  });
+
+  test('of three instructions or fewer names each place where the same lie once, and not all places', () => {
+    const twins = [program('pass', { instructions: 2 }), program('accept', { instructions: 2 })];
+    const places = Array.from({ length: 40 }, (_, index) => file(`/${index + 10}`, twins));
+    const [stranger] = correlate([live({ name: 'drop' })], places);
+    const paths = stranger?.identicalTo.map(({ object: { source } }) => source.kind === 'file' && source.path);
+    expect(paths).toEqual(['/10', '/11', '/12', '/13', '/14', '/15', '/16', '/17']);
   });
 
   test("of the founding story has systemd's bytes, and no origin", () => {
@@ -93,6 +140,10 @@ function live(facts: Partial<LiveProgram>): LiveProgram {
 
 function file(path: string, programs: readonly FoundProgram[]): CodeSource {
   return { kind: 'object', sha256: path, source: { kind: 'file', path, size: 1000 }, offset: 64, programs };
+}
+
+function placeIn(path: string): unknown {
+  return expect.objectContaining({ source: expect.objectContaining({ path }) });
 }
 
 function array(pid: number, address: string, mapIds: readonly number[]): CodeSource {
