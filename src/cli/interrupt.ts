@@ -1,4 +1,4 @@
-// Ctrl-C, and the end of the session, end the work in order; a second time at once.
+// Ctrl-C and the end of the session end the work in order; a second Ctrl-C at once.
 import { EXIT } from './exit.ts';
 
 export interface Interrupt {
@@ -17,8 +17,9 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 /** Listens until `release`. */
 export function interruptible(): Interrupt {
   const controller = new AbortController();
-  const stop = () => {
-    if (controller.signal.aborted) process.exit(EXIT.interrupted);
+  const stop = (signal: NodeJS.Signals) => {
+    // The end of a session is told more than once: by the kernel, and by the shell to its jobs.
+    if (controller.signal.aborted && signal !== 'SIGHUP') process.exit(EXIT.interrupted);
     controller.abort(INTERRUPTED);
   };
   for (const signal of SIGNALS) process.on(signal, stop);

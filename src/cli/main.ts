@@ -7,6 +7,7 @@ import { liveCommand } from './commands/live.ts';
 import { scanCommand } from './commands/scan.ts';
 import { verifyCommand } from './commands/verify.ts';
 import { EXIT, type ExitStatus, UsageError } from './exit.ts';
+import { outliveTerminal } from './terminal.ts';
 import { reword } from './usage.ts';
 
 const { version } = createRequire(import.meta.url)('#package') as { version: string };
@@ -31,7 +32,7 @@ async function main(argv: readonly string[]): Promise<ExitStatus> {
       'parse-positional-numbers': false,
       'populate--': false,
     })
-    .wrap(Math.min(110, process.stderr.columns ?? 110))
+    .wrap(Math.min(110, process.stderr.columns || 110))
     .strict()
     .check(refuseRepeated)
     .exitProcess(false)
@@ -74,4 +75,5 @@ async function exitStatus(): Promise<ExitStatus> {
   }
 }
 
+outliveTerminal();
 process.exitCode = await exitStatus();

@@ -13,9 +13,9 @@ export interface Progress {
 
 const silent: Spinner = { say: () => {}, stop: () => {} };
 
-/** ora is loaded only when there is a terminal to draw on. */
+/** ora is loaded only when there is a terminal to draw on. One without a width, as on a serial line, it would fill for ever. */
 export async function startSpinner(wanted: boolean, text: string): Promise<Spinner> {
-  if (!wanted || process.stderr.isTTY !== true) return silent;
+  if (!wanted || process.stderr.isTTY !== true || !process.stderr.columns) return silent;
   const { default: ora } = await import('ora');
   const spinner = ora({ text, stream: process.stderr, discardStdin: false }).start();
   return {

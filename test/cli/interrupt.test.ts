@@ -1,6 +1,7 @@
 // Ctrl-C, a kill and the end of a session: what was found is reported, the evidence is closed, and the program ends whatever it waits for.
-import { type ChildProcess, spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { newTree, type Tree } from '../source/tree.ts';
 import { BIN, run, SAMPLES } from './run.ts';
@@ -27,7 +28,7 @@ interface Ended {
 function interrupted(
   args: readonly string[],
   stdin: 'ignore' | Uint8Array = 'ignore',
-  signal: NodeJS.Signals = 'SIGINT',
+  signals: readonly NodeJS.Signals[] = ['SIGINT'],
 ): Promise<Ended> {
   child = spawn(process.execPath, [BIN, ...args, '--btf', 'none'], {
     stdio: [stdin === 'ignore' ? 'ignore' : 'pipe', 'pipe', 'pipe'],
@@ -41,7 +42,7 @@ function interrupted(
     stdout += text;
     if (isSent || !stdout.includes('"event"')) return;
     isSent = true;
-    setTimeout(() => child.kill(signal), 300);
+    for (const [index, signal] of signals.entries()) setTimeout(() => child.kill(signal), 300 + 5 * index);
   });
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     stderr += text;
@@ -78,11 +79,39 @@ test('what had come of standard input is carved', async () => {
   expect(events.filter(({ event }) => event === 'object')).toMatchObject([{ offset: 77, size: object.length }]);
 });
 
-test.each(['SIGTERM', 'SIGHUP'] as const)('%s is as Ctrl-C: a report, a closed dump, 130', async (signal) => {
-  tree.file('in/0', object);
-  const args = ['-', tree.at('in'), '-f', 'ndjson', '--dump', tree.at('dump')];
-  const { status, stdout } = await interrupted(args, new Uint8Array(100), signal);
-  expect(summaryOf(stdout)).toMatchObject({ event: 'summary', interrupted: true, objects: 1 });
-  expect(status).toBe(130);
-  expect((await run(['verify', tree.at('dump')])).status).toBe(0);
+test.each([[['SIGTERM']], [['SIGHUP']], [['SIGHUP', 'SIGHUP']]] as const)(
+  '%j is as Ctrl-C: a report, a closed dump, 130',
+  async (signals) => {
+    tree.file('in/0', object);
+    const args = ['-', tree.at('in'), '-f', 'ndjson', '--dump', tree.at('dump')];
+    const { status, stdout } = await interrupted(args, new Uint8Array(100), signals);
+    expect(summaryOf(stdout)).toMatchObject({ event: 'summary', interrupted: true, objects: 1 });
+    expect(status).toBe(130);
+    expect((await run(['verify', tree.at('dump')])).status).toBe(0);
+  },
+);
+
+describe.each([0, 80])('on a terminal of %i columns', (columns) => {
+  test.for(['text', 'ndjson'])(
+    'that is gone, the dump of a scan with its report as %s is closed',
+    async (format, ctx) => {
+      if (spawnSync('script', ['--version']).status !== 0) ctx.skip('needs script of util-linux');
+      tree.file('in/0', object);
+      const scan = `'${process.execPath}' '${BIN}' scan - in -f ${format} --dump dump --btf none`;
+      // As a shell does that is told of the hangup, this one tells its job; and outlives it, to say how it ended.
+      const session = `stty rows 25 cols ${columns}; mkfifo idle; exec 3<>idle; trap 'kill -HUP $!' HUP
+      ${scan} <&3 & wait $!; wait $!; echo $? > status`;
+      child = spawn('script', ['-qc', session, '/dev/null'], { cwd: tree.root, stdio: ['pipe', 'ignore', 'ignore'] });
+      await isThere(tree.at('dump/objects'));
+      await delay(1000);
+      child.kill('SIGKILL');
+      await isThere(tree.at('status'));
+      expect(readFileSync(tree.at('status'), 'utf8')).toBe('130\n');
+      expect((await run(['verify', tree.at('dump')])).status).toBe(0);
+    },
+  );
 });
+
+async function isThere(path: string): Promise<void> {
+  while (!existsSync(path) || (statSync(path).isFile() && statSync(path).size === 0)) await delay(50);
+}
