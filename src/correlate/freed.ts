@@ -1,11 +1,12 @@
 // Finds instruction arrays that were freed: malloc writes its own pointers over the first bytes of a chunk and leaves the rest.
 // The slots that are lost are taken from what the kernel runs; the tag still decides.
+import { viewOf } from '../bytes/layout.ts';
 import { type Reader, readAt } from '../bytes/reader.ts';
 import { type Run, RunFinder, readRun } from '../carve/runs.ts';
 import { Closure } from '../insn/closure.ts';
 import { HELPERS } from '../insn/helpers.ts';
 import { CALL, CLASS, CLASS_MASK, MODE, OPCODE, SIZE } from '../insn/opcodes.ts';
-import { isValidCode } from '../insn/slot-rules.ts';
+import { isValidCode, judgeSlot, SLOT } from '../insn/slot-rules.ts';
 import { InstructionSlots, SLOT_SIZE } from '../insn/slots.ts';
 import { normaliseCode } from '../link/tag.ts';
 import {
@@ -16,7 +17,6 @@ import {
   type ProvenArray,
   spend,
   type TagBudget,
-  type TagSearch,
   type TagSearchOptions,
 } from './tag-search.ts';
 
@@ -27,59 +27,87 @@ export interface FreedProgram {
   readonly xlated: Uint8Array;
 }
 
+/** Where an array lies whose first slots are lost. */
+export interface FreedPlace {
+  /** What it may have been, an array for each tag: where the lost slots are all that tells programs apart, it is several. */
+  readonly arrays: readonly ProvenArray[];
+}
+
+export interface FreedSearch {
+  readonly places: readonly FreedPlace[];
+  /** A limit of work was reached: there may be more. */
+  readonly limited: boolean;
+}
+
+export interface FreedSearchOptions extends TagSearchOptions {
+  /** Other programs that the array of a place may have been as well; with none of `programs` they are not looked for. */
+  readonly rivals?: readonly FreedProgram[];
+}
+
 /**
- * Slots that free() of glibc writes over: two pointers, the links of a list of chunks; in chunks from MIN_LARGE_SIZE (1 KiB, less
- * two words of its own) on two more, which lead to chunks of other sizes (malloc.c, `struct malloc_chunk`).
+ * How many slots there may be from the first one to the last that is no instruction. free() of glibc writes one pointer in chunks of fast bins, two in all others,
+ * and in chunks from MIN_LARGE_SIZE (1 KiB) on two more (malloc.c, `struct malloc_chunk`). Where the last one held the first half
+ * of a ld_imm64 the second half is none either.
  */
-const LOST = [
-  { lost: 2, least: 0 },
-  { lost: 4, least: 126 },
-] as const;
+const BROKEN = [2, 1, 3, 4, 5] as const;
+/** Slots that are hardly ever kept. */
+const LINKS = 2;
 
 /** With fewer slots left the array is the end of so many programs that its tag, with slots from the kernel, proves nothing. */
 const LEFT = 4;
 
 /**
  * The arrays around the EXIT slots at `anchors` (ascending) that have the tag of one of the `programs` once their first slots are
- * put back. The kernel has rewritten offsets of loads and numbers of helpers in what it shows, so these are tried through.
+ * put back. Only what is no instruction is replaced: an array that is valid from its first slot on is what it is. The kernel has
+ * rewritten offsets of loads and numbers of helpers in what it shows, so these are tried through.
  */
 export function searchFreed(
   reader: Reader,
   anchors: readonly number[],
   programs: readonly FreedProgram[],
-  options: TagSearchOptions = {},
-): TagSearch {
+  options: FreedSearchOptions = {},
+): FreedSearch {
   const budget = options.budget ?? newTagBudget();
   const little = options.little ?? true;
   const runs = new RunFinder(reader, little, budget);
-  const open = new Map(programs.map((program) => [program.tag, lostProgram(program, little)]));
-  const arrays: ProvenArray[] = [];
+  const wanted = new Set(programs.map(({ tag }) => tag));
+  const sought = lostPrograms(programs, little);
+  const rivals = lostPrograms(
+    (options.rivals ?? []).filter(({ tag }) => !wanted.has(tag)),
+    little,
+  );
+  const places: FreedPlace[] = [];
   for (const anchor of anchors) {
-    const run = open.size > 0 ? runs.runAt(anchor) : undefined;
+    const run = runs.runAt(anchor);
     if (run === undefined || run.kinds.length > REPAIRED_SLOTS) continue;
     const present = new Set(arithmeticOf(run.slots));
-    for (const program of open.values()) {
-      if (!resembles(program, present, budget)) continue;
-      const array = repairRun(reader, run, program, budget);
-      if (array === undefined) continue;
-      arrays.push(array);
-      open.delete(program.tag);
-    }
+    const repairsOf = (candidates: readonly LostProgram[]) =>
+      candidates
+        .filter((program) => resembles(program, present, budget))
+        .flatMap((program) => repairRun(reader, run, program, budget) ?? []);
+    const arrays = repairsOf(sought);
+    if (arrays.length > 0) arrays.push(...repairsOf(rivals));
+    // Without time for all programs it is not known whether one alone fits.
+    if (budget.limited) break;
+    if (arrays.length > 0) places.push({ arrays });
   }
-  return { arrays, limited: budget.limited };
+  return { places, limited: budget.limited };
 }
 
 interface LostProgram {
   readonly tag: string;
-  /** The first slots as the kernel shows them, normalised, for each number of them that may be lost. */
-  readonly heads: readonly Uint8Array[];
+  /** As the kernel shows them. */
+  readonly xlated: Uint8Array;
   readonly arithmetic: readonly bigint[];
 }
 
-function lostProgram({ tag, xlated }: FreedProgram, little: boolean): LostProgram {
-  const heads = LOST.map(({ lost }) => normaliseCode(xlated.subarray(0, lost * SLOT_SIZE), little));
-  const behind = new InstructionSlots(xlated.subarray(LOST[0].lost * SLOT_SIZE), little);
-  return { tag, heads, arithmetic: [...new Set(arithmeticOf(behind))].slice(0, COMPARED_SLOTS) };
+/** Each tag once. */
+function lostPrograms(programs: readonly FreedProgram[], little: boolean): LostProgram[] {
+  const byTag = new Map(programs.map((program) => [program.tag, program]));
+  return [...byTag.values()].map(({ tag, xlated }) => {
+    const behind = new InstructionSlots(xlated.subarray(LINKS * SLOT_SIZE), little);
+    return { tag, xlated, arithmetic: [...new Set(arithmeticOf(behind))].slice(0, COMPARED_SLOTS) };
+  });
 }
 
 /** As much tells one program from another. */
@@ -104,55 +132,70 @@ function resembles({ arithmetic }: LostProgram, present: ReadonlySet<bigint>, bu
 /** A longer run is no chunk of a single program. */
 const REPAIRED_SLOTS = 1 << 16;
 
-function repairRun(reader: Reader, run: Run, { tag, heads }: LostProgram, budget: TagBudget): ProvenArray | undefined {
+function repairRun(reader: Reader, run: Run, { tag, xlated }: LostProgram, budget: TagBudget): ProvenArray | undefined {
   const { little } = run.slots;
-  for (const [kind, { lost, least }] of LOST.entries()) {
-    const head = heads[kind];
-    if (head === undefined || head.length < lost * SLOT_SIZE) continue;
-    for (const offset of possibleStarts(run, lost)) {
-      const code = readAt(reader, offset, run.offset + run.slots.bytes.length - offset);
-      const array = repair(code, head, Math.max(least, lost + LEFT), tag, little, offset, budget);
-      if (array !== undefined) return array;
-    }
+  const headOf = (slots: number) => normaliseCode(xlated.subarray(0, slots * SLOT_SIZE), little);
+  for (const broken of BROKEN) {
+    const size = broken * SLOT_SIZE;
+    const offset = run.offset - size;
+    if (offset < 0 || xlated.length < Math.max(broken, LINKS) * SLOT_SIZE) continue;
+    const code = readAt(reader, offset, size + run.slots.bytes.length);
+    if (code.length < size || !isOverwritten(code.subarray(0, size), little)) continue;
+    if (!spend(budget, code.length)) return undefined;
+    // The second link, a random number, may look like an instruction, but hardly like one that fits in.
+    const isKept = broken >= LINKS || closedLength(withHead(code, headOf(broken)), little) > 0;
+    const array = repair(code, headOf(isKept ? broken : LINKS), tag, little, offset, budget);
+    if (array !== undefined) return array;
   }
   return undefined;
 }
 
-/**
- * What was overwritten is mostly no code, and the run begins behind it. Of two slots one or both may be by chance, and where
- * the last one held the first half of a ld_imm64 the second half is no code either.
- */
-function possibleStarts(run: Run, lost: number): number[] {
-  const before = lost === 2 ? [2, 3, 1, 0] : [lost, lost + 1];
-  return before.map((slots) => run.offset - slots * SLOT_SIZE).filter((offset) => offset >= 0);
+function withHead(code: Uint8Array, head: Uint8Array): Uint8Array {
+  const whole = code.slice();
+  whole.set(head);
+  return whole;
 }
 
-/** `head`: the first slots as the kernel shows them; `least`: slots that there must be at least, those among them. */
+/** Links of free chunks are hardly ever instructions; what nobody wrote over always is. */
+function isOverwritten(lost: Uint8Array, little: boolean): boolean {
+  const view = viewOf(lost);
+  for (let at = 0; at < lost.length; at += SLOT_SIZE) {
+    if (judgeSlot(view, at, little) === SLOT.INVALID) return true;
+  }
+  return false;
+}
+
+/** `head`: the first slots as the kernel shows them, normalised. */
 function repair(
-  code: Uint8Array,
+  broken: Uint8Array,
   head: Uint8Array,
-  least: number,
   tag: string,
   little: boolean,
   offset: number,
   budget: TagBudget,
 ): ProvenArray | undefined {
-  if (code.length < least * SLOT_SIZE || !spend(budget, code.length)) return undefined;
-  code.set(head);
+  const least = head.length / SLOT_SIZE + LEFT;
+  if (broken.length < least * SLOT_SIZE || !spend(budget, broken.length)) return undefined;
+  const code = withHead(broken, head);
   const count = closedLength(code, little);
   if (count < least) return undefined;
   const normal = normaliseCode(code.subarray(0, count * SLOT_SIZE), little);
-  // Numbers of maps were zeroed together with the rest; heads come normalised.
-  for (const possible of possibleHeads(head, little)) {
-    normal.set(possible);
-    const match = matchTag(normal, new Set([tag]), budget);
-    if (match === undefined) continue;
-    const whole = code.slice(0, count * SLOT_SIZE);
-    whole.set(possible);
-    const mapFds = mapFdsOf(new InstructionSlots(whole.subarray(head.length), little));
-    return { ...describeProven(whole, little, offset, tag, match.algorithm), mapFds, repaired: true };
+  try {
+    // Numbers of maps were zeroed together with the rest; heads come normalised.
+    for (const possible of possibleHeads(head, little)) {
+      normal.set(possible);
+      const match = matchTag(normal, new Set([tag]), budget);
+      if (match === undefined) continue;
+      const whole = withHead(code.subarray(0, count * SLOT_SIZE), possible);
+      const mapFds = mapFdsOf(new InstructionSlots(whole.subarray(head.length), little));
+      return { ...describeProven(whole, little, offset, tag, match.algorithm), mapFds, repaired: true };
+    }
+    return undefined;
+  } finally {
+    // Whoever searches our memory at the same time would take it for the array.
+    normal.fill(0);
+    code.fill(0);
   }
-  return undefined;
 }
 
 function closedLength(code: Uint8Array, little: boolean): number {

@@ -22,6 +22,8 @@ export interface ProvenArray {
   readonly identical?: true;
   /** The first slots were overwritten, and are taken from what the kernel runs: see `freed.ts`. */
   readonly repaired?: true;
+  /** What had to be assumed for it to be this program's: see `siblings.ts`. */
+  readonly assumptions?: readonly string[];
   /** The bytes as they were loaded, file descriptors included. */
   readonly code: Uint8Array;
 }

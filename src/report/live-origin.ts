@@ -60,10 +60,14 @@ function knownWords({ generator, what, instructions }: KnownCode): string {
 
 const TOO_SHORT = 'three instructions or fewer, which many programs share';
 
-function proofWords({ algorithm, loader, loaders = [], mapsAgree }: Origin): string {
+function proofWords({ algorithm, loader, loaders = [], mapsAgree, object }: Origin): string {
   const makers = loaders.length > 0 ? loaders : [loader ?? []].flat();
-  const by = makers.length === 0 ? 'as it stands there' : `as loaded by ${makers.map(escapeText).join(', or ')}`;
+  const by = makers.length === 0 ? stateWords(object) : `as loaded by ${makers.map(escapeText).join(', or ')}`;
   return `equal tag (${escapeText(algorithm)}) ${by}${mapsAgree ? '; it refers to the same maps' : ''}`;
+}
+
+function stateWords({ repaired }: CodePlace): string {
+  return repaired ? 'with its first instructions taken from what the kernel shows' : 'as it stands there';
 }
 
 function doubts({ relation, mapsAgree, object }: Origin): string[] {
@@ -71,7 +75,8 @@ function doubts({ relation, mapsAgree, object }: Origin): string[] {
   if (relation === 'identical') said.push(`${TOO_SHORT}; its name is the same`);
   if (mapsAgree === false) said.push('the instructions there refer to other maps: they may be of a copy');
   if (object.rebuilt) said.push('its ELF header was overwritten there, and put back to read it');
-  if (object.repaired) said.push('the first instructions there were overwritten, and put back for the proof');
+  if (object.repaired)
+    said.push('the first instructions there were overwritten: the others alone say that it lay there');
   return said;
 }
 

@@ -3,16 +3,18 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { endianness } from 'node:os';
-import { type ByteRange, intersect } from '../bytes/range.ts';
+import { type ByteRange, intersect, lastAtOrBefore } from '../bytes/range.ts';
 import type { Reader } from '../bytes/reader.ts';
 import { AnchorList } from '../carve/anchors.ts';
 import { Finder } from '../carve/search.ts';
-import { type FreedProgram, searchFreed } from '../correlate/freed.ts';
+import { type FreedPlace, type FreedProgram, searchFreed } from '../correlate/freed.ts';
 import type { CodeSource } from '../correlate/origin.ts';
-import { newTagBudget, type ProvenArray, searchTags } from '../correlate/tag-search.ts';
+import { proofsAmong } from '../correlate/siblings.ts';
+import { newTagBudget, type ProvenArray, searchTags, type TagBudget } from '../correlate/tag-search.ts';
 import { hex } from '../diagnostics.ts';
 import { isErrno } from '../source/errno.ts';
 import { regionOf } from '../source/maps.ts';
+import { type FilePath, nameOf } from '../source/path.ts';
 import { OpenProcess, openProcess } from '../source/process.ts';
 import { ProcessMemory } from '../source/process-memory.ts';
 import { libc } from '../sys/libc.ts';
@@ -29,6 +31,11 @@ export interface MemoryCode {
 export interface WantedCode {
   readonly tags: ReadonlySet<string>;
   readonly freed: readonly FreedProgram[];
+  /**
+   * All programs that the process may have loaded, whether they are looked for or not, each one an entry: what is left of a freed
+   * array may be any of theirs. Default: `freed`.
+   */
+  readonly loaded?: readonly FreedProgram[];
   /** Also in pages that the process may only read, where arrays lie that are constants of its program. */
   readonly constants: boolean;
 }
@@ -54,34 +61,60 @@ export class MemoryCodeSearch {
   }
 
   private searchMemory(process: OpenProcess, memory: ProcessMemory, wanted: WantedCode): MemoryCode {
-    const { tags, freed, constants } = wanted;
+    const { tags, freed, loaded = freed, constants } = wanted;
     const { exits, dropped } = this.anchors(
       memory,
       constants ? memory.pages : intersect(memory.pages, writable(memory)),
     );
-    const spans = spansOf(memory, exits);
-    const budget = newTagBudget();
-    const freedBudget = newTagBudget();
-    const direct = spans.flatMap(({ from, reader, anchors }) =>
-      searchTags(reader, anchors, tags, { little: LITTLE, budget }).arrays.map((array) => shifted(array, from)),
-    );
-    const found = new Set(direct.map(({ tag }) => tag));
+    const sought = new Set([...tags, ...loaded.map(({ tag }) => tag)]);
+    const aligned = exits.filter(isAligned);
+    // Coincidence lies at any address: it takes nothing from the search of those where code mostly is.
+    const odd = exits.filter((exit) => !isAligned(exit));
+    const budgets = { aligned: newTagBudget(), odd: newTagBudget(), freed: newTagBudget() };
+    const intact = [
+      ...searchIntact(memory, aligned, sought, budgets.aligned),
+      ...searchIntact(memory, odd, sought, budgets.odd),
+    ];
+    const found = new Set(intact.map(({ tag }) => tag));
     const missing = freed.filter(({ tag }) => !found.has(tag));
-    const repaired = (missing.length > 0 ? spans : []).flatMap(({ from, reader, anchors }) => {
-      const { arrays } = searchFreed(reader, anchors, missing, { little: LITTLE, budget: freedBudget });
-      return arrays.map((array) => shifted(array, from));
-    });
-    const limited = dropped > 0 || budget.limited || freedBudget.limited;
-    const places = [...direct, ...repaired].map((array) => placeOf(process, memory, array));
+    const freedPlaces = missing.length > 0 ? searchHeaps(memory, aligned, missing, loaded, budgets.freed) : [];
+    const repaired = proofsAmong(freedPlaces, loaded, intact).filter(({ tag }) => !found.has(tag));
+    const limited = dropped > 0 || Object.values(budgets).some(({ limited }) => limited);
+    const proven = [...intact, ...repaired].filter(({ tag }) => tags.has(tag));
+    const places = proven.map((array) => placeOf(process, memory, array));
     return process.changed() ? UNREACHABLE : { places, limited };
   }
 
-  /** Compilers and allocators align instructions: other places are coincidence. */
+  /** At any alignment: a tag proves whatever lies there. */
   private anchors(memory: ProcessMemory, pages: readonly ByteRange[]): Pick<AnchorList, 'exits' | 'dropped'> {
     const anchors = new AnchorList();
     for (const range of pages) this.finder.search(memory, range, anchors);
-    return { exits: anchors.exits.filter((exit) => exit % ALIGNMENT === 0), dropped: anchors.dropped };
+    return anchors;
   }
+}
+
+function searchIntact(
+  memory: ProcessMemory,
+  exits: readonly number[],
+  tags: ReadonlySet<string>,
+  budget: TagBudget,
+): ProvenArray[] {
+  return spansOf(memory.spans, memory, exits).flatMap(({ from, reader, anchors }) =>
+    searchTags(reader, anchors, tags, { little: LITTLE, budget }).arrays.map((array) => shifted(array, from)),
+  );
+}
+
+function searchHeaps(
+  memory: ProcessMemory,
+  exits: readonly number[],
+  programs: readonly FreedProgram[],
+  rivals: readonly FreedProgram[],
+  budget: TagBudget,
+): FreedPlace[] {
+  return spansOf(heaps(memory), memory, exits).flatMap(({ from, reader, anchors }) => {
+    const { places } = searchFreed(reader, anchors, programs, { little: LITTLE, budget, rivals });
+    return places.map(({ arrays }) => ({ arrays: arrays.map((array) => shifted(array, from)) }));
+  });
 }
 
 interface Span {
@@ -91,16 +124,37 @@ interface Span {
   readonly anchors: readonly number[];
 }
 
-/** Those that have EXIT slots. Within a span every address can be read, so that blocks of it can be kept. */
-function spansOf(memory: ProcessMemory, exits: readonly number[]): Span[] {
-  let next = 0;
-  return memory.spans.flatMap(({ from, to }) => {
-    const first = next;
-    while ((exits[next] ?? Number.POSITIVE_INFINITY) < to) next++;
-    if (next === first) return [];
-    const reader: Reader = { readInto: (target, at) => memory.readInto(target, from + at) };
-    return [{ from, reader, anchors: exits.slice(first, next).map((exit) => exit - from) }];
+/** Those of `ranges` that have EXIT slots. Within a span every address can be read, so that blocks of it can be kept. */
+function spansOf(ranges: readonly ByteRange[], memory: ProcessMemory, exits: readonly number[]): Span[] {
+  return ranges.flatMap(({ from, to }) => {
+    const first = lastAtOrBefore(exits, from - 1, (exit) => exit) + 1;
+    const past = lastAtOrBefore(exits, to - 1, (exit) => exit) + 1;
+    if (past === first) return [];
+    const reader: Reader = {
+      readInto: (target, at) => memory.readInto(target.subarray(0, Math.max(0, to - from - at)), from + at),
+    };
+    return [{ from, reader, anchors: exits.slice(first, past).map((exit) => exit - from) }];
   });
+}
+
+/** free() leaves arrays where malloc() put them: in memory of the process alone, with no file behind it, and not on its stack. */
+function heaps({ mappings }: ProcessMemory): ByteRange[] {
+  return mappings
+    .filter(({ mapping: { permissions, inode, path } }) => {
+      const isPrivate = permissions[1] === 'w' && permissions[3] === 'p';
+      return isPrivate && inode === 0 && (path === undefined || isHeapName(path));
+    })
+    .map(({ mapping }) => ({ from: mapping.start, to: mapping.end }));
+}
+
+function isHeapName(path: FilePath): boolean {
+  const name = nameOf(path).path;
+  return name === '[heap]' || name.startsWith('[anon:');
+}
+
+/** As malloc() aligns. */
+function isAligned(address: number): boolean {
+  return address % ALIGNMENT === 0;
 }
 
 function shifted(array: ProvenArray, by: number): ProvenArray {
@@ -115,6 +169,7 @@ function writable({ mappings }: ProcessMemory): ByteRange[] {
 
 function placeOf(process: OpenProcess, memory: ProcessMemory, array: ProvenArray): CodeSource {
   const backed = memory.mappingAt(array.offset);
+  const { assumptions = [] } = array;
   const mapIds = array.mapFds.flatMap((fd) => mapIdOf(process.source.pid, fd));
   return {
     kind: 'instructions',
@@ -129,7 +184,7 @@ function placeOf(process: OpenProcess, memory: ProcessMemory, array: ProvenArray
       {
         instructions: array.slots,
         subprograms: [],
-        tags: [{ tag: array.tag, algorithm: array.algorithm, exact: true, assumptions: [] }],
+        tags: [{ tag: array.tag, algorithm: array.algorithm, exact: assumptions.length === 0, assumptions }],
       },
     ],
   };

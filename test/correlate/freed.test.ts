@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { memoryReader } from '../../src/bytes/reader.ts';
 import { AnchorList } from '../../src/carve/anchors.ts';
 import { Finder } from '../../src/carve/search.ts';
-import { searchFreed } from '../../src/correlate/freed.ts';
+import { type FreedProgram, searchFreed } from '../../src/correlate/freed.ts';
 import { newTagBudget } from '../../src/correlate/tag-search.ts';
 import {
   add64,
@@ -36,11 +36,16 @@ function freed(code: Uint8Array, links: readonly number[]): Uint8Array {
   return bytes;
 }
 
-function search(bytes: Uint8Array, code: Uint8Array, xlated: Uint8Array, budget = newTagBudget()) {
+function exitsOf(bytes: Uint8Array): readonly number[] {
   const anchors = new AnchorList();
   new Finder().search(memoryReader(bytes), { from: 0, to: bytes.length }, anchors);
+  return anchors.exits;
+}
+
+function search(bytes: Uint8Array, code: Uint8Array, xlated: Uint8Array, budget = newTagBudget()) {
   const wanted = [{ tag: tagCode(code, LITTLE).sha256, xlated }];
-  return searchFreed(memoryReader(bytes), anchors.exits, wanted, { little: LITTLE, budget }).arrays;
+  const { places } = searchFreed(memoryReader(bytes), exitsOf(bytes), wanted, { little: LITTLE, budget });
+  return places.flatMap(({ arrays }) => arrays);
 }
 
 /** Arithmetic on r0, unlike that of any other `seed`. */
@@ -72,6 +77,40 @@ describe('an array that was freed', () => {
     const [end, data] = [load32(2, 1, 8), load32(1, 1, 0)].map((slot) => ({ ...slot, opcode: 0x79 }));
     const xlated = replaced(code, end as Slot, data as Slot);
     expect(search(freed(code, SMALL), code, xlated)).toMatchObject([{ offset: AT, slots: 9, code }]);
+  });
+
+  test('is found when a random link looks like an instruction that fits nowhere', () => {
+    const code = assemble([copy64(6, 1), mov64(0, 7), ...sums(5, 100), exit], LITTLE);
+    // if r1 == 0x12345678 goto +0x5a5a
+    const key = [0x15, 0x01, 0x5a, 0x5a, 0x78, 0x56, 0x34, 0x12];
+    expect(search(freed(code, [...POINTER, ...key]), code, code)).toMatchObject([{ offset: AT, code }]);
+  });
+
+  test('is found when only the first slot was lost, as in a fast bin', () => {
+    const code = assemble([copy64(6, 1), mov64(0, 7), ...sums(5, 100), exit], LITTLE);
+    expect(search(freed(code, POINTER), code, code)).toMatchObject([{ offset: AT, code }]);
+    const sibling = replaced(code, copy64(6, 1), mov64(0, 8));
+    expect(search(freed(sibling, POINTER), code, code)).toEqual([]);
+  });
+
+  test('is not made of an intact one that differs in the first slots', () => {
+    const code = assemble([copy64(6, 1), mov64(0, 7), ...sums(5, 100), exit], LITTLE);
+    expect(search(freed(replaced(code, copy64(6, 1), mov64(0, 8)), []), code, code)).toEqual([]);
+    expect(search(freed(replaced(code, copy64(7, 1)), []), code, code)).toEqual([]);
+    // As it lies behind zeros, or behind the size of its chunk.
+    const alone = replaced(code, copy64(6, 1), mov64(0, 8)).subarray(16);
+    expect(search(freed(alone, []), code, code)).toEqual([]);
+  });
+
+  test('may be of every program that differs in the lost slots alone', () => {
+    const code = assemble([copy64(6, 1), mov64(0, 7), ...sums(5, 100), exit], LITTLE);
+    const other = replaced(code, copy64(6, 1), mov64(0, 8));
+    const third = assemble([copy64(6, 1), mov64(0, 7), ...sums(5, 200), exit], LITTLE);
+    const [one, two, three] = [code, other, third].map((xlated) => ({ tag: tagCode(xlated, LITTLE).sha256, xlated }));
+    const bytes = freed(code, SMALL);
+    const options = { little: LITTLE, rivals: [one, two, three] as FreedProgram[] };
+    const { places } = searchFreed(memoryReader(bytes), exitsOf(bytes), [one as FreedProgram], options);
+    expect(places.map(({ arrays }) => arrays.map(({ tag }) => tag))).toEqual([[one?.tag, two?.tag]]);
   });
 
   test('is said to hold only the descriptors that are still there', () => {

@@ -1,13 +1,14 @@
 /*
  * Loads programs from arrays of instructions, as programs do that have no object file, and waits. What becomes of each array
  * differs: it is a
- * constant, kept in the heap, freed, or wiped. Prints `what id` for each, then "ready".
+ * constant, kept in the heap, freed, wiped, or has lost its first slots where no heap is. Prints `what id` for each, then "ready".
  * The argument is a number that makes the programs unlike those of any other run.
  */
 #include <linux/bpf.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -15,13 +16,19 @@
 #define MOST_SLOTS 256
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-enum shape { CONSTANT, PLAIN, COUNTER, TWO_MAPS, LONG, PACKET };
-enum end { KEPT, FREED, WIPED };
+enum shape { CONSTANT, PLAIN, COUNTER, TWO_MAPS, LONG, PACKET, TWIN };
+/*
+ * What free() makes of a chunk depends: FREED goes to the cache of the thread, and what is too large for that to the unsorted bin,
+ * SORTED from there to the bin of its size, FAST to a fast bin. SPOILED is overwritten like a freed one, but in no heap.
+ */
+enum end { KEPT, UNALIGNED, FREED, SORTED, FAST, WIPED, SPOILED_STACK, SPOILED_SHARED };
 
 static const struct {
 	const char *what;
 	enum shape shape;
 	enum end end;
+	/* Twins of one family differ in their second slot alone. */
+	int family;
 } programs[] = {
 	{ "constant", CONSTANT, KEPT },
 	{ "kept", PLAIN, KEPT },
@@ -36,6 +43,17 @@ static const struct {
 	{ "freed", PLAIN, FREED },
 	{ "freed-map", COUNTER, FREED },
 	{ "freed-maps", TWO_MAPS, FREED },
+	{ "freed-sorted", LONG, SORTED },
+	{ "freed-fast", PLAIN, FAST },
+	{ "kept-unaligned", PLAIN, UNALIGNED },
+	{ "kept-twin", TWIN, KEPT, 1 },
+	{ "wiped-twin", TWIN, WIPED, 1 },
+	{ "kept-pair", TWIN, KEPT, 2 },
+	{ "freed-pair", TWIN, FREED, 2 },
+	{ "unclear-freed", TWIN, FREED, 3 },
+	{ "unclear-wiped", TWIN, WIPED, 3 },
+	{ "spoiled-stack", PLAIN, SPOILED_STACK },
+	{ "spoiled-shared", PLAIN, SPOILED_SHARED },
 };
 
 static long bpf(int cmd, union bpf_attr *attr)
@@ -145,6 +163,19 @@ static int packet(struct bpf_insn *code, int number)
 	return COUNT(slots);
 }
 
+/*
+ * Like its twin but for the number in the second slot. What the kernel shows is not what was loaded, whose copy would lie in the
+ * memory of everybody who looks at it.
+ */
+static int twin(struct bpf_insn *code, int number, int family)
+{
+	int count = plain(code, family);
+
+	code[0] = INSN(0x61, 7, 1, 0, 0);
+	code[1] = INSN(0xb7, 0, 0, 0, number);
+	return count;
+}
+
 /* r0 = what the sum of two fields of the packet in r1 says; in every run the same. */
 static const struct bpf_insn constant[] = {
 	INSN(0x61, 6, 1, 0, 0),
@@ -156,7 +187,7 @@ static const struct bpf_insn constant[] = {
 	INSN(0x95, 0, 0, 0, 0),
 };
 
-static struct bpf_insn *assemble(enum shape shape, int number, int *count)
+static struct bpf_insn *assemble(enum shape shape, int number, int family, int offset, int *count)
 {
 	static int (*const write[])(struct bpf_insn *, int) = {
 		[PLAIN] = plain, [COUNTER] = counter, [TWO_MAPS] = two_maps, [LONG] = many, [PACKET] = packet,
@@ -167,8 +198,8 @@ static struct bpf_insn *assemble(enum shape shape, int number, int *count)
 		*count = COUNT(constant);
 		return (struct bpf_insn *)constant;
 	}
-	*count = write[shape](code, number);
-	struct bpf_insn *copy = malloc(*count * sizeof(*code));
+	*count = shape == TWIN ? twin(code, number, family) : write[shape](code, number);
+	struct bpf_insn *copy = malloc(*count * sizeof(*code) + offset) + offset;
 	memcpy(copy, code, *count * sizeof(*code));
 	explicit_bzero(code, sizeof(code));
 	return copy;
@@ -182,6 +213,19 @@ static void __attribute__((noinline)) wipe_stack(void)
 	explicit_bzero(below, sizeof(below));
 }
 
+/* What free() does to a chunk, as far as it shows. */
+static void spoil(struct bpf_insn *target, struct bpf_insn *code, int count)
+{
+	void *links[2] = { &links, target };
+
+	memcpy(target, code, count * sizeof(*code));
+	memcpy(target, links, sizeof(links));
+	explicit_bzero(code, count * sizeof(*code));
+}
+
+/* Chunks of one size that the cache of a thread takes. */
+#define CACHED 7
+
 static unsigned id_of(int program)
 {
 	struct bpf_prog_info info = {};
@@ -190,16 +234,28 @@ static unsigned id_of(int program)
 	return bpf(BPF_OBJ_GET_INFO_BY_FD, &attr) ? 0 : info.id;
 }
 
+static void free_all(struct bpf_insn **code, enum end end)
+{
+	for (size_t each = 0; each < COUNT(programs); each++)
+		if (programs[each].end == end)
+			free(code[each]);
+}
+
 int main(int argc, char **argv)
 {
 	static char output[4096], log[1 << 16];
-	struct bpf_insn *code[COUNT(programs)];
+	struct bpf_insn *code[COUNT(programs)], on_stack[MOST_SLOTS];
+	struct bpf_insn *shared = mmap(NULL, sizeof(on_stack), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	void *fillers[CACHED];
 	int number = argc > 1 ? atoi(argv[1]) : 0;
 
+	for (int each = 0; each < CACHED; each++)
+		fillers[each] = malloc(9 * sizeof(**code));
 	setvbuf(stdout, output, _IOFBF, sizeof(output));
 	for (size_t each = 0; each < COUNT(programs); each++) {
-		int count;
-		code[each] = assemble(programs[each].shape, number + (int)each * 512, &count);
+		int count, offset = programs[each].end == UNALIGNED ? 3 : 0;
+		int own = number + (int)each * 512, family = number + (int)(COUNT(programs) + programs[each].family) * 512;
+		code[each] = assemble(programs[each].shape, own, family, offset, &count);
 		union bpf_attr attr = { .prog_type = programs[each].shape == PACKET ? BPF_PROG_TYPE_XDP
 										   : BPF_PROG_TYPE_SOCKET_FILTER,
 					.insn_cnt = count,
@@ -214,13 +270,22 @@ int main(int argc, char **argv)
 		printf("%s %u\n", programs[each].what, id_of(program));
 		if (programs[each].end == WIPED)
 			explicit_bzero(code[each], count * sizeof(*code[each]));
+		if (programs[each].end == SPOILED_STACK)
+			spoil(on_stack, code[each], count);
+		if (programs[each].end == SPOILED_SHARED)
+			spoil(shared, code[each], count);
 	}
 	wipe_stack();
 	printf("ready\n");
 	/* Last what is freed: nothing else gets its memory then. */
-	for (size_t each = 0; each < COUNT(programs); each++)
-		if (programs[each].end == FREED)
-			free(code[each]);
+	free_all(code, SORTED);
+	/* To look for so much it sorts what is free. */
+	if (!malloc(1 << 16))
+		return 1;
+	free_all(code, FREED);
+	for (int each = 0; each < CACHED; each++)
+		free(fillers[each]);
+	free_all(code, FAST);
 	fflush(stdout);
 	for (;;)
 		pause();

@@ -21,8 +21,13 @@ export interface RawLoader {
   stop(): Promise<void>;
 }
 
-/** `seed`: makes its programs unlike those of loaders with another; 8192 apart they share no number. */
-export async function startRawLoader(seed = 8192 * process.pid): Promise<RawLoader> {
+/** Whether what became of an array leaves no proof. */
+export function isLost(what: string): boolean {
+  return ['wiped', 'unclear', 'spoiled'].some((fate) => what.startsWith(fate));
+}
+
+/** `seed`: makes its programs unlike those of loaders with another; 16384 apart they share no number. */
+export async function startRawLoader(seed = 16384 * process.pid): Promise<RawLoader> {
   const directory = mkdtempSync(join(tmpdir(), 'bpfcarve-raw-'));
   const tool = join(directory, 'raw-loader');
   execFileSync('gcc', ['-O1', '-Wall', '-o', tool, SOURCE]);
