@@ -110,6 +110,28 @@ test('ids and tags pick programs, which are shown in full', async () => {
   expect(one.stdout).toContain('read by    capture');
 });
 
+test('of programs that were picked alone the holders are searched', async () => {
+  const [first, second] = PROGRAMS;
+  const held = [first, { ...second, pids: [{ pid: process.pid, comm: 'node' }] }];
+  const capture = write('held.json', JSON.stringify(held));
+  const sources = async (...picked: string[]) => {
+    const { stdout } = await run(['live', '--live', capture, '--no-memory', '-j', ...picked]);
+    return JSON.parse(stdout).summary.sources;
+  };
+  expect(await sources('12')).toBe(0);
+  expect(await sources('--tag', '2a8c45c2f0e905b1')).toBe(0);
+  expect(await sources('13')).toBeGreaterThan(0);
+  expect(await sources('12', '13')).toBe(await sources());
+});
+
+test('a BTF that cannot be read is an error, as of a scan', async () => {
+  const wrong = join(directory, 'gone');
+  const { status, stdout, stderr } = await run(['live', '--live', CAPTURE, '--match', CAPTURE, '--btf', wrong, '-j']);
+  expect(JSON.parse(stdout).diagnostics).toMatchObject([{ severity: 'error', code: 'ENOENT', where: wrong }]);
+  expect(stderr).toContain(`${wrong}: `);
+  expect(status).toBe(1);
+});
+
 test('the report goes into a file', async () => {
   const path = join(directory, 'report.json');
   const { status, stdout } = await run([...CAPTURED, '-j', '-o', path]);
