@@ -143,11 +143,17 @@ function repairRun(reader: Reader, run: Run, { tag, xlated }: LostProgram, budge
     if (code.length < size || !isOverwritten(code.subarray(0, size), little)) continue;
     if (!spend(budget, code.length)) return undefined;
     // The second link, a random number, may look like an instruction, but hardly like one that fits in.
-    const isKept = broken >= LINKS || closedLength(withHead(code, headOf(broken)), little) > 0;
+    const isKept = broken >= LINKS || fits(withHead(code, headOf(broken)), little);
     const array = repair(code, headOf(isKept ? broken : LINKS), tag, little, offset, budget);
     if (array !== undefined) return array;
   }
   return undefined;
+}
+
+function fits(whole: Uint8Array, little: boolean): boolean {
+  const count = closedLength(whole, little);
+  whole.fill(0);
+  return count > 0;
 }
 
 function withHead(code: Uint8Array, head: Uint8Array): Uint8Array {

@@ -82,6 +82,8 @@ export class MemoryCodeSearch {
     const limited = dropped > 0 || Object.values(budgets).some(({ limited }) => limited);
     const proven = [...intact, ...repaired].filter(({ tag }) => tags.has(tag));
     const places = proven.map((array) => placeOf(process, memory, array));
+    // What was put together here lies in no other process: whoever searches this one next must not find it.
+    for (const { code } of freedPlaces.flatMap(({ arrays }) => arrays)) code.fill(0);
     return process.changed() ? UNREACHABLE : { places, limited };
   }
 
