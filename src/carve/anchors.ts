@@ -62,16 +62,18 @@ export function anchorsWithin(anchors: Anchors, { from, to }: ByteRange): Anchor
 }
 
 export interface AnchorOptions {
-  /** Default true: look for EXIT slots, of which there are thousands in any tree of files: another turn over each window. */
+  /** Default true: look for EXIT slots, of which there are thousands in any tree of files: a turn more over each window. */
   readonly exits?: boolean;
-  /** Look for filters of classic BPF too: one more turn. */
+  /** Look for filters of classic BPF too, in the same turn. */
   readonly classic?: boolean;
+  /** Leave out EXIT slots and RET instructions around which the bytes nearby can be no whole program or filter: most of them. */
+  readonly prospectsOnly?: boolean;
 }
 
 /** What the finder says instead of a verdict on a header. */
-const EXIT = 16;
+export const EXIT = 16;
 const BTF = 17;
-const RETURN = 18;
+export const RETURN = 18;
 const LOADER = 19;
 /** The first of them. */
 export const FIRST_ANCHOR = EXIT;
@@ -88,25 +90,33 @@ export class AnchorList implements Anchors {
   readonly loaders: number[] = [];
   readonly listsExits: boolean;
   readonly classic: boolean;
+  readonly prospectsOnly: boolean;
   dropped = 0;
   droppedReturns = 0;
 
   constructor(options: AnchorOptions = {}) {
     this.listsExits = options.exits ?? true;
     this.classic = options.classic ?? false;
+    this.prospectsOnly = options.prospectsOnly ?? false;
   }
 
   add(offset: number, what: number): void {
     const list = this.listOf(what);
     // Windows overlap where a RET needs what lies before it.
-    if (what === RETURN && offset <= (list.at(-1) ?? -1)) return;
+    if ((what === EXIT || what === RETURN) && offset <= (list.at(-1) ?? -1)) return;
     if (list.length < MOST) list.push(offset);
     else if (what === RETURN) this.droppedReturns++;
     else this.dropped++;
   }
 
+  /** Whether anchors of this kind were asked for. */
+  wants(what: number): boolean {
+    return what === EXIT ? this.listsExits : what !== RETURN || this.classic;
+  }
+
   get isEmpty(): boolean {
-    return this.exits.length + this.btf.length + this.returns.length + this.loaders.length === 0 && this.dropped === 0;
+    const listed = this.exits.length + this.btf.length + this.returns.length + this.loaders.length;
+    return listed + this.dropped + this.droppedReturns === 0;
   }
 
   private listOf(what: number): number[] {
@@ -123,23 +133,4 @@ export class AnchorList implements Anchors {
         throw new RangeError(`${what} is no kind of anchor`);
     }
   }
-
-  /** EXIT slots and RET instructions at the very end of a source, where no header fits any more. */
-  addTail(tail: Uint8Array, offset: number, to: number): void {
-    const end = Math.min(tail.length, to - offset);
-    for (let at = 0; at < end && at + SLOT <= tail.length; at++) {
-      if (this.listsExits && tail[at] === 0x95 && isZero(tail, at + 1, at + SLOT)) this.add(offset + at, EXIT);
-      if (!this.classic || !isZero(tail, at + 2, at + 4)) continue;
-      if (tail[at] === 6 && tail[at + 1] === 0) this.add(offset + at, RETURN);
-      if (tail[at] === 0 && tail[at + 1] === 6) this.add(offset + at + 1, RETURN);
-    }
-  }
-}
-
-/** Bytes of an instruction. */
-const SLOT = 8;
-
-function isZero(bytes: Uint8Array, from: number, to: number): boolean {
-  for (let at = from; at < to; at++) if (bytes[at] !== 0) return false;
-  return true;
 }

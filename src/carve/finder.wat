@@ -5,15 +5,15 @@
 ;; Verdicts (search.ts gives them names): 0 candidate, 1 class, 2 data, 3 version, 4 no section table,
 ;; 5 section table beyond the ceiling, 6 name section out of range, 7 name section of another type.
 ;; Anchors (anchors.ts) come in the same list: 17 BTF and 19 the loader of a light skeleton from $find,
-;; 16 EXIT from $findExits, 18 classic RET from $findReturns.
+;; 16 EXIT and 18 classic RET from $findCode.
 (module
   (memory (export "memory") 6)
   ;; Words that both sides write, for JavaScript reads memory much faster than globals, behind the input and its margin:
   ;; 0x5f000 where to go on after the list was full;
-  ;; 0x5f004 anchors that may still be listed though another one lies closer before them than 256 bytes;
-  ;; 0x5f008 how many were not;
   ;; 0x5f00c headers that may still be listed with a verdict against them;
-  ;; 0x5f010 how many were not, a word for each verdict.
+  ;; 0x5f010 how many were not, a word for each verdict;
+  ;; 0x5f080 for BTF and loaders, 0x5f090 for EXIT, 0x5f0a0 for RET: anchors that may still be listed though another one lies
+  ;; closer before them than 256 bytes, how many were not, and the address of the last one listed.
   ;; Bytes to compare with, for constants of $find would be made anew in every turn:
   (data (i32.const 0x5f100) "\7f\7f\7f\7f\7f\7f\7f\7f\7f\7f\7f\7f\7f\7f\7f\7f")
   (data (i32.const 0x5f110) "\45\45\45\45\45\45\45\45\45\45\45\45\45\45\45\45")
@@ -22,8 +22,6 @@
   (data (i32.const 0x5f140) "\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00\00")
   (data (i32.const 0x5f150) "\95\95\95\95\95\95\95\95\95\95\95\95\95\95\95\95")
   (data (i32.const 0x5f160) "\06\06\06\06\06\06\06\06\06\06\06\06\06\06\06\06")
-  ;; Address of the last anchor listed.
-  (global $before (mut i32) (i32.const 0))
 
   (func $swap16 (param $v i32) (result i32)
     (i32.or (i32.shl (i32.and (local.get $v) (i32.const 0xff)) (i32.const 8)) (i32.shr_u (local.get $v) (i32.const 8))))
@@ -145,26 +143,6 @@
               (i8x16.eq (local.get $y) (i8x16.splat (i32.const 0x61)))
               (i8x16.eq (v128.load offset=9 (local.get $at)) (i8x16.splat (i32.const 0x1a)))))))))
 
-  ;; Where in the 16 bytes at $at an EXIT slot begins, 95 and seven zeros: one bit each.
-  (func $exits (param $at i32) (result i32)
-    (local $zero v128)
-    (i8x16.bitmask
-      (v128.and
-        (v128.and
-          (v128.and
-            (i8x16.eq (v128.load (local.get $at)) (i8x16.splat (i32.const 0x95)))
-            (i8x16.eq (v128.load offset=1 (local.get $at)) (local.get $zero)))
-          (v128.and
-            (i8x16.eq (v128.load offset=2 (local.get $at)) (local.get $zero))
-            (i8x16.eq (v128.load offset=3 (local.get $at)) (local.get $zero))))
-        (v128.and
-          (v128.and
-            (i8x16.eq (v128.load offset=4 (local.get $at)) (local.get $zero))
-            (i8x16.eq (v128.load offset=5 (local.get $at)) (local.get $zero)))
-          (v128.and
-            (i8x16.eq (v128.load offset=6 (local.get $at)) (local.get $zero))
-            (i8x16.eq (v128.load offset=7 (local.get $at)) (local.get $zero)))))))
-
   ;; Whether both instructions are those of a loader, in one byte order, and the rest of them is zero.
   (func $isLoader (param $at i32) (result i32)
     (local $first i64) (local $second i64)
@@ -190,18 +168,19 @@
         (i32.eq (i32.load offset=12 (local.get $at)) (i32.load offset=16 (local.get $at)))
         (i32.ne (i32.load offset=20 (local.get $at)) (i32.const 0)))))
 
-  ;; Whether the anchor at $at may be listed. One with room before it always may: a flood crowds out only itself.
-  (func $admit (param $at i32) (result i32)
-    (local $crowd i32)
-    (if (i32.gt_u (i32.sub (local.get $at) (global.get $before)) (i32.const 256))
-      (then (global.set $before (local.get $at)) (return (i32.const 1))))
-    (local.set $crowd (i32.load (i32.const 0x5f004)))
-    (if (i32.eqz (local.get $crowd))
+  ;; Whether the anchor at $at may be listed, by the words of its kind at $crowd. One with room before it always may: a flood
+  ;; crowds out only itself.
+  (func $admit (param $at i32) (param $crowd i32) (result i32)
+    (local $room i32)
+    (if (i32.le_u (i32.sub (local.get $at) (i32.load offset=8 (local.get $crowd))) (i32.const 256))
       (then
-        (i32.store (i32.const 0x5f008) (i32.add (i32.load (i32.const 0x5f008)) (i32.const 1)))
-        (return (i32.const 0))))
-    (i32.store (i32.const 0x5f004) (i32.sub (local.get $crowd) (i32.const 1)))
-    (global.set $before (local.get $at))
+        (local.set $room (i32.load (local.get $crowd)))
+        (if (i32.eqz (local.get $room))
+          (then
+            (i32.store offset=4 (local.get $crowd) (i32.add (i32.load offset=4 (local.get $crowd)) (i32.const 1)))
+            (return (i32.const 0))))
+        (i32.store (local.get $crowd) (i32.sub (local.get $room) (i32.const 1)))))
+    (i32.store offset=8 (local.get $crowd) (local.get $at))
     (i32.const 1))
 
   ;; Whether one more header with a verdict against it may be listed; else it is counted here, which is faster.
@@ -228,7 +207,6 @@
     (local.set $9f (v128.load (i32.const 0x5f130)))
     (local.set $zero (v128.load (i32.const 0x5f140)))
     (local.set $at (local.get $from))
-    (global.set $before (i32.const 0))
     (block $done
       (loop $turn
         ;; At the limit too: the byte 9f may be the second one of a header.
@@ -293,52 +271,9 @@
                       (else
                         (br_if $bits (i32.eqz (call $isBtf (local.get $hit))))
                         (local.set $verdict (i32.const 17))))
-                    (br_if $bits (i32.eqz (call $admit (local.get $hit))))))
+                    (br_if $bits (i32.eqz (call $admit (local.get $hit) (i32.const 0x5f080))))))
                 (i32.store (local.get $out) (local.get $hit))
                 (i32.store offset=4 (local.get $out) (local.get $verdict))
-                (local.set $out (i32.add (local.get $out) (i32.const 8)))
-                (local.set $count (i32.add (local.get $count) (i32.const 1)))
-                (br $bits)))))
-        (local.set $at (i32.add (local.get $at) (i32.const 32)))
-        (br $turn)))
-    (i32.store (i32.const 0x5f000) (local.get $limit))
-    (local.get $count))
-
-  ;; Lists the EXIT slots that begin in [$from, $limit), of those in a row the first. Eight bytes before $from must be readable.
-  (func (export "findExits") (param $from i32) (param $limit i32) (param $out i32) (param $capacity i32) (result i32)
-    (local $at i32) (local $count i32) (local $mask i32) (local $hit i32) (local $95 v128) (local $zero v128)
-    (local.set $95 (v128.load (i32.const 0x5f150)))
-    (local.set $zero (v128.load (i32.const 0x5f140)))
-    (local.set $at (local.get $from))
-    (global.set $before (i32.const 0))
-    (block $done
-      (loop $turn
-        (br_if $done (i32.ge_u (local.get $at) (local.get $limit)))
-        (if (v128.any_true (v128.or
-              (v128.and
-                (i8x16.eq (v128.load (local.get $at)) (local.get $95))
-                (i8x16.eq (v128.load offset=1 (local.get $at)) (local.get $zero)))
-              (v128.and
-                (i8x16.eq (v128.load offset=16 (local.get $at)) (local.get $95))
-                (i8x16.eq (v128.load offset=17 (local.get $at)) (local.get $zero)))))
-          (then
-            (local.set $mask (i32.or
-              (call $exits (local.get $at))
-              (i32.shl (call $exits (i32.add (local.get $at) (i32.const 16))) (i32.const 16))))
-            ;; One behind another one is in the same row.
-            (local.set $mask (i32.and (local.get $mask) (i32.xor (i32.shl (local.get $mask) (i32.const 8)) (i32.const -1))))
-            (block $judged
-              (loop $bits
-                (br_if $judged (i32.eqz (local.get $mask)))
-                (local.set $hit (i32.add (local.get $at) (i32.ctz (local.get $mask))))
-                (local.set $mask (i32.and (local.get $mask) (i32.sub (local.get $mask) (i32.const 1))))
-                (br_if $done (i32.ge_u (local.get $hit) (local.get $limit)))
-                (br_if $bits (i64.eq (i64.load (i32.sub (local.get $hit) (i32.const 8))) (i64.const 0x95)))
-                (if (i32.eq (local.get $count) (local.get $capacity))
-                  (then (i32.store (i32.const 0x5f000) (local.get $hit)) (return (local.get $count))))
-                (br_if $bits (i32.eqz (call $admit (local.get $hit))))
-                (i32.store (local.get $out) (local.get $hit))
-                (i32.store offset=4 (local.get $out) (i32.const 16))
                 (local.set $out (i32.add (local.get $out) (i32.const 8)))
                 (local.set $count (i32.add (local.get $count) (i32.const 1)))
                 (br $bits)))))
@@ -362,28 +297,51 @@
             (i32.le_u (i32.sub (local.get $code) (i32.const 0x15)) (i32.const 0x38)))
           (i32.ne (local.get $jt) (local.get $jf))))))
 
-  ;; Lists the RET instructions of classic filters that follow a comparison or another RET, in both byte orders: 06 00 00 00
-  ;; and 00 06 00 00, with the address of the 06. Nine bytes before $from must be readable.
-  (func (export "findReturns") (param $from i32) (param $limit i32) (param $out i32) (param $capacity i32) (result i32)
-    (local $at i32) (local $count i32) (local $x v128) (local $y v128) (local $six v128) (local $zero v128)
-    (local $mask i32) (local $hit i32) (local $code i32) (local $row i32)
-    (local.set $six (v128.load (i32.const 0x5f160)))
+  ;; Whether the 06 at $hit is that of a RET, 06 00 00 00 or 00 06 00 00, behind a comparison or another RET.
+  (func $isReturn (param $hit i32) (result i32)
+    (local $code i32)
+    (local.set $code (i32.load8_u (i32.sub (local.get $hit) (i32.const 8))))
+    (i32.or
+      (i32.and
+        (i32.eqz (i32.load8_u offset=3 (local.get $hit)))
+        (call $precedesReturn
+          (local.get $code)
+          (i32.load8_u (i32.sub (local.get $hit) (i32.const 7)))
+          (i32.load8_u (i32.sub (local.get $hit) (i32.const 6)))
+          (i32.load8_u (i32.sub (local.get $hit) (i32.const 5)))))
+      (i32.and
+        (i32.eqz (i32.load8_u (i32.sub (local.get $hit) (i32.const 1))))
+        (call $precedesReturn
+          (local.get $code)
+          (i32.load8_u (i32.sub (local.get $hit) (i32.const 9)))
+          (i32.load8_u (i32.sub (local.get $hit) (i32.const 7)))
+          (i32.load8_u (i32.sub (local.get $hit) (i32.const 6)))))))
+
+  ;; Lists the EXIT slots, of those in a row the first, and the RET instructions of classic filters in both byte orders, with the
+  ;; address of the 06, that begin in [$from, $limit). Nine bytes before $from must be readable.
+  (func (export "findCode") (param $from i32) (param $limit i32) (param $out i32) (param $capacity i32) (result i32)
+    (local $at i32) (local $count i32) (local $x v128) (local $y v128) (local $95 v128) (local $06 v128) (local $zero v128)
+    (local $mask i32) (local $hit i32) (local $row i32) (local $isExit i32)
+    (local.set $95 (v128.load (i32.const 0x5f150)))
+    (local.set $06 (v128.load (i32.const 0x5f160)))
     (local.set $zero (v128.load (i32.const 0x5f140)))
     (local.set $at (local.get $from))
-    (global.set $before (i32.const 0))
     (block $done
       (loop $turn
         (br_if $done (i32.ge_u (local.get $at) (local.get $limit)))
+        (local.set $x (v128.load (local.get $at)))
+        (local.set $y (v128.load offset=16 (local.get $at)))
+        ;; 95 00 00 or 06 00 00.
         (local.set $x (v128.and
-          (i8x16.eq (v128.load (local.get $at)) (local.get $six))
-          (v128.and
-            (i8x16.eq (v128.load offset=1 (local.get $at)) (local.get $zero))
-            (i8x16.eq (v128.load offset=2 (local.get $at)) (local.get $zero)))))
+          (v128.or (i8x16.eq (local.get $x) (local.get $95)) (i8x16.eq (local.get $x) (local.get $06)))
+          (i8x16.eq
+            (v128.or (v128.load offset=1 (local.get $at)) (v128.load offset=2 (local.get $at)))
+            (local.get $zero))))
         (local.set $y (v128.and
-          (i8x16.eq (v128.load offset=16 (local.get $at)) (local.get $six))
-          (v128.and
-            (i8x16.eq (v128.load offset=17 (local.get $at)) (local.get $zero))
-            (i8x16.eq (v128.load offset=18 (local.get $at)) (local.get $zero)))))
+          (v128.or (i8x16.eq (local.get $y) (local.get $95)) (i8x16.eq (local.get $y) (local.get $06)))
+          (i8x16.eq
+            (v128.or (v128.load offset=17 (local.get $at)) (v128.load offset=18 (local.get $at)))
+            (local.get $zero))))
         (if (v128.any_true (v128.or (local.get $x) (local.get $y)))
           (then
             (local.set $mask (i32.or
@@ -395,31 +353,24 @@
                 (local.set $hit (i32.add (local.get $at) (i32.ctz (local.get $mask))))
                 (local.set $mask (i32.and (local.get $mask) (i32.sub (local.get $mask) (i32.const 1))))
                 (br_if $done (i32.ge_u (local.get $hit) (local.get $limit)))
-                ;; Another one right behind the last: in the same run.
-                (if (i32.eq (local.get $hit) (i32.add (local.get $row) (i32.const 8)))
-                  (then (local.set $row (local.get $hit)) (br $bits)))
-                (local.set $code (i32.load8_u (i32.sub (local.get $hit) (i32.const 8))))
-                (br_if $bits (i32.eqz (i32.or
-                  (i32.and
-                    (i32.eqz (i32.load8_u offset=3 (local.get $hit)))
-                    (call $precedesReturn
-                      (local.get $code)
-                      (i32.load8_u (i32.sub (local.get $hit) (i32.const 7)))
-                      (i32.load8_u (i32.sub (local.get $hit) (i32.const 6)))
-                      (i32.load8_u (i32.sub (local.get $hit) (i32.const 5)))))
-                  (i32.and
-                    (i32.eqz (i32.load8_u (i32.sub (local.get $hit) (i32.const 1))))
-                    (call $precedesReturn
-                      (local.get $code)
-                      (i32.load8_u (i32.sub (local.get $hit) (i32.const 9)))
-                      (i32.load8_u (i32.sub (local.get $hit) (i32.const 7)))
-                      (i32.load8_u (i32.sub (local.get $hit) (i32.const 6))))))))
+                (local.set $isExit (i32.eq (i32.load8_u (local.get $hit)) (i32.const 0x95)))
+                (if (local.get $isExit)
+                  (then
+                    (br_if $bits (i64.ne (i64.load (local.get $hit)) (i64.const 0x95)))
+                    (br_if $bits (i64.eq (i64.load (i32.sub (local.get $hit) (i32.const 8))) (i64.const 0x95))))
+                  (else
+                    ;; Another one right behind the last: in the same run.
+                    (if (i32.eq (local.get $hit) (i32.add (local.get $row) (i32.const 8)))
+                      (then (local.set $row (local.get $hit)) (br $bits)))
+                    (br_if $bits (i32.eqz (call $isReturn (local.get $hit))))))
                 (if (i32.eq (local.get $count) (local.get $capacity))
                   (then (i32.store (i32.const 0x5f000) (local.get $hit)) (return (local.get $count))))
-                (local.set $row (local.get $hit))
-                (br_if $bits (i32.eqz (call $admit (local.get $hit))))
+                (if (i32.eqz (local.get $isExit)) (then (local.set $row (local.get $hit))))
+                (br_if $bits (i32.eqz (call $admit
+                  (local.get $hit)
+                  (select (i32.const 0x5f090) (i32.const 0x5f0a0) (local.get $isExit)))))
                 (i32.store (local.get $out) (local.get $hit))
-                (i32.store offset=4 (local.get $out) (i32.const 18))
+                (i32.store offset=4 (local.get $out) (select (i32.const 16) (i32.const 18) (local.get $isExit)))
                 (local.set $out (i32.add (local.get $out) (i32.const 8)))
                 (local.set $count (i32.add (local.get $count) (i32.const 1)))
                 (br $bits)))))

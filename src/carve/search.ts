@@ -2,12 +2,15 @@
 // Judges headers only; how far an object goes is size.ts's question.
 
 import { BlockReader } from '../bytes/block-reader.ts';
+import { viewOf } from '../bytes/layout.ts';
 import type { Reader } from '../bytes/reader.ts';
 import { EXTENT_CEILING } from '../elf/extent.ts';
 import { ehdr64, shdr64 } from '../elf/layouts.ts';
 import { EI, ELFDATA, EM, SHN, SHT } from '../elf/names.ts';
+import { SLOT_SIZE } from '../insn/slots.ts';
 import { type AnchorList, type Anchors, CROWD_PER_WINDOW, FIRST_ANCHOR } from './anchors.ts';
 import { FINDER_WASM } from './finder.wasm.ts';
+import { isProspect } from './prospects.ts';
 
 /** Why bytes that carry the magic and EM_BPF are not a carvable object. The finder's verdicts 1.. come first, in its order. */
 export const REJECTIONS = [
@@ -69,28 +72,32 @@ const LIST_CAPACITY = 8192;
 const PAIRS = LIST_CAPACITY - 2;
 /** Bytes before a RET that tell whether it is one. */
 const BEFORE_RETURN = 9;
+/** Instructions of possible filters that are walked through in one window; what is not is left to the carver. */
+const STEPS_PER_WINDOW = 1 << 16;
 const LIST = 0;
 const INPUT = LIST + LIST_CAPACITY * 8;
 /**
- * Words that both sides write, as finder.wat has them: where to go on, crowded anchors still welcome and anchors left out,
- * rejected headers still welcome and counts of those left out, by verdict.
+ * Words that both sides write, as finder.wat has them: where to go on, rejected headers still welcome and counts of those left
+ * out, by verdict; then of three kinds of anchors the crowded ones still welcome, those left out, and the last address.
  */
 const STATE = 0x5f000;
-const [NEXT, CROWD_LEFT, DROPPED, LISTING_LEFT, UNLISTED] = [0, 1, 2, 3, 4];
+const [NEXT, LISTING_LEFT, UNLISTED, CROWDS] = [0, 3, 4, 32];
+const [CROWD_LEFT, DROPPED, LAST, CROWD_WORDS] = [0, 1, 2, 4];
+const [ANNOUNCED, EXITS, RETURNS] = [0, 1, 2];
 /** A header is judged when all of it is there. */
 const HEADER = ehdr64.size;
 
 interface FinderExports {
   readonly memory: { readonly buffer: ArrayBuffer };
   find(from: number, limit: number, end: number, ceiling: bigint, out: number, capacity: number): number;
-  findExits(from: number, limit: number, out: number, capacity: number): number;
-  findReturns(from: number, limit: number, out: number, capacity: number): number;
+  findCode(from: number, limit: number, out: number, capacity: number): number;
 }
 
 /** One search engine with its buffers: 384 KiB, reused for every window. Make one per thread. */
 export class Finder {
   private readonly wasm: FinderExports;
   private readonly memory: Uint8Array;
+  private readonly view: DataView;
   /** Room for a whole window, most often the only one of its source. */
   private readonly window: Uint8Array;
   private readonly list: Uint32Array;
@@ -101,9 +108,10 @@ export class Finder {
     const instance = new WebAssembly.Instance(new WebAssembly.Module(binary), {});
     this.wasm = instance.exports as unknown as FinderExports;
     this.memory = new Uint8Array(this.wasm.memory.buffer);
+    this.view = viewOf(this.memory);
     this.window = this.memory.subarray(INPUT, INPUT + WINDOW);
     this.list = new Uint32Array(this.wasm.memory.buffer, LIST, LIST_CAPACITY * 2);
-    this.state = new Uint32Array(this.wasm.memory.buffer, STATE, UNLISTED + REJECTIONS.length);
+    this.state = new Uint32Array(this.wasm.memory.buffer, STATE, CROWDS + 3 * CROWD_WORDS);
   }
 
   /** Searches `range` of the source, to its end or that of the source; what may be code without a header goes into `anchors`. */
@@ -122,15 +130,16 @@ export class Finder {
       // Without a whole header behind them the final positions wait for the next window.
       const limit = Math.max(0, Math.min(length - HEADER + 1, range.to - offset));
       this.findIn(offset, limit, length, found, anchors);
-      if (anchors?.listsExits) this.findExitsIn(offset, limit, anchors);
-      if (anchors?.classic) this.findReturnsIn(offset, Math.min(limit + BEFORE_RETURN, length), anchors);
+      if (anchors?.listsExits || anchors?.classic) {
+        // A little past the limit: where the next window begins, what lies before is not there. At the end of the source every
+        // whole slot counts.
+        const end = Math.min(range.to - offset + BEFORE_RETURN, ended ? length - SLOT_SIZE + 1 : limit + BEFORE_RETURN);
+        this.findCodeIn(offset, end, length, anchors);
+      }
       if (last) {
         if (ended) {
           found.endAt(offset + length);
           this.findCutHeaders(offset, limit, length, range.to, found);
-          if (anchors?.listsExits || anchors?.classic) {
-            anchors.addTail(this.memory.slice(INPUT + limit, INPUT + length), offset + limit, range.to);
-          }
         }
         return found.finish(reader);
       }
@@ -141,7 +150,7 @@ export class Finder {
   }
 
   private findIn(offset: number, limit: number, length: number, found: Tally, anchors?: AnchorList): void {
-    this.allowCrowd();
+    this.allowCrowds();
     this.state[LISTING_LEFT] = REJECTED_LISTED;
     for (let from = INPUT; from < INPUT + limit; from = this.state[NEXT] as number) {
       const count = this.wasm.find(from, INPUT + limit, INPUT + length, CEILING, LIST, PAIRS);
@@ -153,44 +162,44 @@ export class Finder {
       }
     }
     if (this.state[LISTING_LEFT] === 0) this.countUnlisted(found);
-    if (anchors) anchors.dropped += this.state[DROPPED] as number;
+    if (anchors) anchors.dropped += this.dropped(ANNOUNCED);
   }
 
   private countUnlisted(found: Tally): void {
-    for (let verdict = 1; UNLISTED + verdict < this.state.length; verdict++) {
+    for (let verdict = 1; verdict < REJECTIONS.length; verdict++) {
       found.count(verdict - 1, this.state[UNLISTED + verdict] as number);
       this.state[UNLISTED + verdict] = 0;
     }
   }
 
-  private findExitsIn(offset: number, limit: number, anchors: AnchorList): void {
-    this.allowCrowd();
-    for (let from = INPUT; from < INPUT + limit; from = this.state[NEXT] as number) {
-      const count = this.wasm.findExits(from, INPUT + limit, LIST, PAIRS);
-      this.addListed(count, offset, anchors);
-    }
-    anchors.dropped += this.state[DROPPED] as number;
-  }
-
-  /** Goes a little past the limit: where the next window begins, what lies before is not there. */
-  private findReturnsIn(offset: number, end: number, anchors: AnchorList): void {
-    this.allowCrowd();
+  private findCodeIn(offset: number, end: number, length: number, anchors: AnchorList): void {
+    const within = { from: INPUT, to: INPUT + length };
+    const budget = { steps: STEPS_PER_WINDOW };
     for (let from = INPUT; from < INPUT + end; from = this.state[NEXT] as number) {
-      const count = this.wasm.findReturns(from, INPUT + end, LIST, PAIRS);
-      this.addListed(count, offset, anchors);
+      const count = this.wasm.findCode(from, INPUT + end, LIST, PAIRS);
+      for (let entry = 0; entry < count; entry++) {
+        const at = this.list[entry * 2] as number;
+        const what = this.list[entry * 2 + 1] as number;
+        if (!anchors.wants(what)) continue;
+        if (anchors.prospectsOnly && !isProspect(this.view, at, what, within, budget)) continue;
+        anchors.add(offset + at - INPUT, what);
+      }
     }
-    anchors.droppedReturns += this.state[DROPPED] as number;
+    if (anchors.listsExits) anchors.dropped += this.dropped(EXITS);
+    if (anchors.classic) anchors.droppedReturns += this.dropped(RETURNS);
   }
 
-  private allowCrowd(): void {
-    this.state[CROWD_LEFT] = CROWD_PER_WINDOW;
-    this.state[DROPPED] = 0;
+  private allowCrowds(): void {
+    for (const kind of [ANNOUNCED, EXITS, RETURNS]) {
+      const crowd = CROWDS + kind * CROWD_WORDS;
+      this.state[crowd + CROWD_LEFT] = CROWD_PER_WINDOW;
+      this.state[crowd + DROPPED] = 0;
+      this.state[crowd + LAST] = 0;
+    }
   }
 
-  private addListed(count: number, offset: number, anchors: AnchorList): void {
-    for (let entry = 0; entry < count; entry++) {
-      anchors.add(offset + (this.list[entry * 2] as number) - INPUT, this.list[entry * 2 + 1] as number);
-    }
+  private dropped(kind: number): number {
+    return this.state[CROWDS + kind * CROWD_WORDS + DROPPED] as number;
   }
 
   /** Headers that begin in the last 63 bytes of a source: the magic and e_machine may be there, the whole is not. */

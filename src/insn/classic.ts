@@ -18,12 +18,8 @@ export function decodeClassic(code: Uint8Array, little: boolean): ClassicInstruc
   }
   const view = viewOf(code);
   return Array.from({ length: code.length / CLASSIC_SIZE }, (_, index) =>
-    readClassic(view, index * CLASSIC_SIZE, little),
+    sockFilter.read(view, index * CLASSIC_SIZE, little),
   );
-}
-
-export function readClassic(view: DataView, at: number, little: boolean): ClassicInstruction {
-  return sockFilter.read(view, at, little);
 }
 
 const LD = 0;
@@ -41,76 +37,137 @@ const TAX = 0x07;
 const TXA = 0x87;
 const MEMORY_WORDS = 16;
 
-function isReturn({ code }: ClassicInstruction): boolean {
+function codeAt(view: DataView, at: number, little: boolean): number {
+  return view.getUint16(at, little);
+}
+
+function isReturn(code: number): boolean {
   return (code & CLASS) === RET;
 }
 
-export function isLoad({ code }: ClassicInstruction): boolean {
+function isLoad(code: number): boolean {
   return (code & CLASS) === LD || (code & CLASS) === LDX;
 }
 
-export function isComparison({ code }: ClassicInstruction): boolean {
+function isComparison(code: number): boolean {
   return (code & CLASS) === JMP && code !== JA;
 }
 
-/** Whether this instruction alone is one that the kernel takes (bpf_check_classic) and a compiler or person would write. */
-export function isClassic(insn: ClassicInstruction): boolean {
-  const { code, jt, jf, k } = insn;
-  if (!OPERATIONS.has(code)) return false;
-  if (isComparison(insn)) return jt !== jf;
-  if (jt !== 0 || jf !== 0) return false;
-  if (MEMORY.has(code)) return k < MEMORY_WORDS;
-  if (code === JA) return k < CLASSIC_MOST;
-  // Divisions by zero and shifts by 32 and more.
-  if (code === 0x34 || code === 0x94) return k !== 0;
-  if (code === 0x64 || code === 0x74) return k < 32;
-  return true;
+/** `ld #0`, which bytes of padding read as. */
+export function isZeroAt(view: DataView, at: number): boolean {
+  return view.getUint32(at) === 0 && view.getUint32(at + 4) === 0;
+}
+
+/** Whether a filter may begin here: with a load, and zeros before a filter are none. */
+export function isStartAt(view: DataView, at: number, little: boolean): boolean {
+  return isLoad(codeAt(view, at, little)) && !isZeroAt(view, at);
+}
+
+/** Whether this compares with a number other than zero. */
+export function comparesAt(view: DataView, at: number, little: boolean): boolean {
+  return isComparison(codeAt(view, at, little)) && view.getUint32(at + 4, little) !== 0;
 }
 
 /**
- * Instructions of the filter that begins at `start` of these, or 0 when none does: jumps stay inside, everything is reached, and
- * nothing is read before it is set. All of `code` must be `isClassic`.
+ * Whether the instruction at byte `at`, which must lie wholly inside `view`, is alone one that the kernel takes
+ * (bpf_check_classic) and a compiler or person would write.
  */
-export function classicLength(code: readonly ClassicInstruction[], start: number): number {
-  const limit = Math.min(code.length, start + CLASSIC_MOST);
-  /** What is certainly set where a jump arrives: bit 0..15 memory, 16 A, 17 X; absent where none does. */
-  const arriving = new Map<number, number>();
-  let set: number | undefined = 0;
-  let furthest = start;
-  for (let at = start; at < limit; at++) {
-    const insn = code[at];
-    const before = meet(set, arriving.get(at));
-    arriving.delete(at);
-    if (insn === undefined || before === undefined || (readBy(insn) & ~before) !== 0) return 0;
-    set = before | writtenBy(insn);
-    for (const target of targetsOf(insn, at)) {
-      if (target >= limit) return 0;
-      furthest = Math.max(furthest, target);
-      const met = meet(set, arriving.get(target));
-      if (met !== undefined) arriving.set(target, met);
+export function isClassicAt(view: DataView, at: number, little: boolean): boolean {
+  const code = codeAt(view, at, little);
+  if (!IS_KNOWN[code]) return false;
+  const jt = view.getUint8(at + 2);
+  const jf = view.getUint8(at + 3);
+  if (isComparison(code)) return jt !== jf;
+  if (jt !== 0 || jf !== 0) return false;
+  const k = view.getUint32(at + 4, little);
+  switch (code) {
+    case 0x60:
+    case 0x61:
+    case 0x02:
+    case 0x03:
+      return k < MEMORY_WORDS;
+    case JA:
+      return k < CLASSIC_MOST;
+    // Divisions by zero and shifts by 32 and more.
+    case 0x34:
+    case 0x94:
+      return k !== 0;
+    case 0x64:
+    case 0x74:
+      return k < 32;
+    default:
+      return true;
+  }
+}
+
+/**
+ * Instructions of the filter that begins at byte `start`, or 0 when none does before `end`: jumps stay inside, everything is
+ * reached, and nothing is read before it is set. All up to `end` must be `isClassicAt`. Instructions that were looked at are
+ * taken from `budget`.
+ */
+export function classicLength(
+  view: DataView,
+  start: number,
+  end: number,
+  little: boolean,
+  budget: { steps: number },
+): number {
+  const limit = Math.min((end - start) / CLASSIC_SIZE, CLASSIC_MOST);
+  const walk = { furthest: 0, at: 0 };
+  const count = walkFilter(view, start, limit, little, walk);
+  budget.steps -= walk.at + 1;
+  ARRIVING.fill(0, 0, walk.furthest + 1);
+  return count;
+}
+
+/** What is certainly set where a jump arrives: bit 0..15 memory, 16 A, 17 X. Zero where none does, and between calls. */
+const ARRIVING = new Int32Array(CLASSIC_MOST);
+const A_BIT = 1 << 16;
+const X_BIT = 1 << 17;
+/** Control comes here: in sets that may be empty. */
+const ENTERED = 1 << 18;
+
+function walkFilter(
+  view: DataView,
+  start: number,
+  limit: number,
+  little: boolean,
+  walk: { furthest: number; at: number },
+): number {
+  let set = ENTERED;
+  for (let at = 0; at < limit; at++) {
+    walk.at = at;
+    const byte = start + at * CLASSIC_SIZE;
+    const code = codeAt(view, byte, little);
+    const k = view.getUint32(byte + 4, little);
+    const before = meet(set, ARRIVING[at] as number);
+    if (before === 0 || (readBy(code, k) & ~before) !== 0) return 0;
+    set = before | writtenBy(code, k);
+    if (isReturn(code)) {
+      if (walk.furthest <= at) return at + 1;
+      set = 0;
+    } else if ((code & CLASS) === JMP) {
+      const near = at + 1 + (code === JA ? k : view.getUint8(byte + 2));
+      const far = at + 1 + (code === JA ? k : view.getUint8(byte + 3));
+      if (near >= limit || far >= limit) return 0;
+      ARRIVING[near] = meet(ARRIVING[near] as number, set);
+      ARRIVING[far] = meet(ARRIVING[far] as number, set);
+      walk.furthest = Math.max(walk.furthest, near, far);
+      set = 0;
     }
-    if (insn.code === JA || isComparison(insn) || isReturn(insn)) set = undefined;
-    if (isReturn(insn) && furthest <= at) return at + 1 - start;
   }
   return 0;
 }
 
-function meet(a: number | undefined, b: number | undefined): number | undefined {
-  if (a === undefined) return b;
-  return b === undefined ? a : a & b;
+function meet(a: number, b: number): number {
+  if (a === 0) return b;
+  return b === 0 ? a : a & b;
 }
 
-function targetsOf(insn: ClassicInstruction, at: number): number[] {
-  if (insn.code === JA) return [at + 1 + insn.k];
-  return isComparison(insn) ? [at + 1 + insn.jt, at + 1 + insn.jf] : [];
-}
-
-const A_BIT = 1 << 16;
-const X_BIT = 1 << 17;
 const IND = 0x40;
 const MODE = 0xe0;
 
-function readBy({ code, k }: ClassicInstruction): number {
+function readBy(code: number, k: number): number {
   switch (code & CLASS) {
     case LD:
       return code === 0x60 ? 1 << k : (code & MODE) === IND ? X_BIT : 0;
@@ -131,7 +188,7 @@ function readBy({ code, k }: ClassicInstruction): number {
   }
 }
 
-function writtenBy({ code, k }: ClassicInstruction): number {
+function writtenBy(code: number, k: number): number {
   switch (code & CLASS) {
     case LD:
     case ALU:
@@ -157,7 +214,7 @@ export function classicText(insn: ClassicInstruction, index: number): string {
   if (operation === undefined) return `unimp 0x${insn.code.toString(16)}`;
   const [name, operand] = operation;
   const words = [name, operandText(operand, insn.k, index)];
-  if (isComparison(insn)) words.push(`jt ${index + 1 + insn.jt}`, `jf ${index + 1 + insn.jf}`);
+  if (isComparison(insn.code)) words.push(`jt ${index + 1 + insn.jt}`, `jf ${index + 1 + insn.jf}`);
   return words.filter((word) => word !== '').join(' ');
 }
 
@@ -242,5 +299,5 @@ const OPERATIONS: ReadonlyMap<number, readonly [string, Operand]> = new Map([
   [TXA, ['txa', 'none']],
 ]);
 
-/** Those whose `k` is a word of memory. */
-const MEMORY: ReadonlySet<number> = new Set([0x60, 0x61, 0x02, 0x03]);
+/** By code: 1 for those above. */
+const IS_KNOWN = Uint8Array.from({ length: 256 }, (_, code) => Number(OPERATIONS.has(code)));

@@ -238,7 +238,7 @@ export class Examination {
 
 /** What is looked for by default: what says by itself what it is. */
 const ANNOUNCED = { exits: false } as const satisfies AnchorOptions;
-const EVERYTHING = { classic: true } as const satisfies AnchorOptions;
+const EVERYTHING = { classic: true, prospectsOnly: true } as const satisfies AnchorOptions;
 /** What is found on a machine is mostly for it. */
 const PREFER_LITTLE = machineOrder() === 'LE';
 

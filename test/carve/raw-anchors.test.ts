@@ -3,6 +3,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { memoryReader } from '../../src/bytes/reader.ts';
 import { AnchorList } from '../../src/carve/anchors.ts';
+import { carveClassicFilters } from '../../src/carve/classic-filters.ts';
+import { carveInstructions } from '../../src/carve/instructions.ts';
 import { Finder, WINDOW } from '../../src/carve/search.ts';
 import { object } from './bytes.ts';
 
@@ -171,3 +173,51 @@ test('a flood is cut short, and what stands apart from it is kept', () => {
   expect(anchors.exits.length).toBeLessThan(2048);
   expect(anchors.exits.at(-1)).toBe(WINDOW - 4096);
 });
+
+describe('prospects', () => {
+  const MOV = [0xb7, 0, 0, 0, 0, 0, 0, 0];
+  const filler = fc.constantFrom(0, 0x33, 0xff);
+  const row = fc.constantFrom(
+    ...[EXIT, MOV, [0x18, 1, 0, 0, 5, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0], [0x61, 0x10, 4, 0, 0, 0, 0, 0]],
+    ...[
+      [0x20, 0, 0, 0, 12, 0, 0, 0],
+      [0x15, 0, 0, 1, 7, 0, 0, 0],
+      [6, 0, 0, 0, 0, 0, 0, 0],
+      [0, 0, 0, 0, 0, 0, 0, 0],
+    ],
+    ...[
+      [0, 0x20, 0, 0, 0, 0, 0, 12],
+      [0, 0x15, 0, 1, 0, 0, 0, 7],
+      [0, 6, 0, 0, 0, 0, 0, 0],
+    ],
+  );
+  const place = fc.tuple(fc.array(row, { maxLength: 12 }), fc.nat(40));
+
+  test('an EXIT slot that stands alone is none, one behind three slots is', () => {
+    const bytes = plant(1000, [
+      [100, EXIT],
+      [500, [...MOV, ...MOV, ...MOV, ...EXIT]],
+    ]);
+    expect(prospectsIn(bytes).exits).toEqual([524]);
+  });
+
+  test('what is carved around them is what is carved around all', () => {
+    fc.assert(
+      fc.property(fc.array(place, { maxLength: 8 }), filler, (places, fill) => {
+        const parts = places.flatMap(([rows, gap]) => [Uint8Array.from(rows.flat()), new Uint8Array(gap).fill(fill)]);
+        const bytes = new Uint8Array(Buffer.concat([new Uint8Array(64).fill(fill), ...parts]));
+        const reader = memoryReader(bytes);
+        const [all, some] = [anchorsIn(bytes).anchors, prospectsIn(bytes)];
+        expect(carveInstructions(reader, some.exits).arrays).toEqual(carveInstructions(reader, all.exits).arrays);
+        expect(carveClassicFilters(reader, some.returns)).toEqual(carveClassicFilters(reader, all.returns));
+      }),
+      { numRuns: 3000 },
+    );
+  });
+});
+
+function prospectsIn(bytes: Uint8Array): AnchorList {
+  const anchors = new AnchorList({ classic: true, prospectsOnly: true });
+  finder.search(memoryReader(bytes), { from: 0, to: bytes.length }, anchors);
+  return anchors;
+}
