@@ -1,12 +1,13 @@
 // From what the command line names to the files to read: resolves targets, walks directories, applies patterns.
 // Opens no file, and never a FIFO, socket or device.
 import { type Stats, statSync } from 'node:fs';
+import { posix } from 'node:path';
 import type { Diagnostic } from '../diagnostics.ts';
 import { DirectoryLister, type WalkOptions } from './directory.ts';
 import { errnoDiagnostic, isErrno } from './errno.ts';
 import type { Expansion, Patterns } from './glob.ts';
 import { type Mounts, readMounts } from './mounts.ts';
-import { type FilePath, nameOf, placeOf } from './path.ts';
+import { type FilePath, join, nameOf, placeOf, simplify } from './path.ts';
 import { reaching } from './reach.ts';
 
 /** Files that are opened alike. */
@@ -33,11 +34,17 @@ export async function* walk(
   options: WalkOptions,
 ): AsyncGenerator<WalkItem> {
   const mounts = readMounts();
-  for (const target of targets) {
-    const { paths, diagnostics } = await resolve(target);
+  const expansions = await Promise.all(targets.map(resolve));
+  const nested = nestedTargets(expansions.flatMap(({ paths }) => paths));
+  for (const { paths, diagnostics } of expansions) {
     yield* diagnostics;
-    for (const path of paths) yield* walkTarget(path, patterns, options, mounts);
+    for (const path of paths) yield* walkTarget(path, patterns, { ...options, nested }, mounts);
   }
+}
+
+interface TargetOptions extends WalkOptions {
+  /** What is walked by itself, and not once more from a directory above it. */
+  readonly nested: ReadonlyMap<string, readonly FilePath[]>;
 }
 
 /** A target that exists is taken by its name; only another one is read as a pattern. */
@@ -66,7 +73,7 @@ function withoutNested(sorted: readonly FilePath[]): FilePath[] {
 async function* walkTarget(
   target: FilePath,
   patterns: Patterns,
-  options: WalkOptions,
+  options: TargetOptions,
   mounts: Mounts,
 ): AsyncGenerator<WalkItem> {
   try {
@@ -88,19 +95,61 @@ async function* walkTarget(
 async function* walkDirectory(
   root: FilePath,
   patterns: Patterns,
-  options: WalkOptions,
+  options: TargetOptions,
   mounts: Mounts,
 ): AsyncGenerator<WalkItem> {
   const lister = new DirectoryLister(root, options, mounts);
+  const others = options.nested.size === 0 ? [] : (options.nested.get(absolute(root)) ?? []);
+  const own = spelledFrom(root, others);
   const batches =
     patterns.include.length + patterns.exclude.length > 0
       ? matchingBatches(root, patterns, lister)
-      : allBatches(root, lister);
+      : allBatches(root, lister, own);
   for await (const batch of batches) {
     yield* lister.diagnostics.splice(0);
-    yield batch;
+    const paths = own.size === 0 ? batch.paths : batch.paths.filter((path) => !own.has(bytesOf(path)));
+    if (paths.length > 0) yield { ...batch, paths };
   }
   yield* lister.diagnostics.splice(0).map((diagnostic) => asNamed(diagnostic, root));
+}
+
+/** Of named directories, by their absolute paths, what else was named and lies below. */
+function nestedTargets(named: readonly FilePath[]): ReadonlyMap<string, readonly FilePath[]> {
+  if (named.length < 2) return new Map();
+  const nested = new Map(named.map((path): [string, FilePath[]] => [absolute(path), []]));
+  for (const path of named) {
+    for (let at = absolute(path); at !== '/'; ) {
+      at = posix.dirname(at);
+      nested.get(at)?.push(path);
+    }
+  }
+  return nested;
+}
+
+/** `targets` as a walk from `root` spells them. */
+function spelledFrom(root: FilePath, targets: readonly FilePath[]): ReadonlySet<string> {
+  const start = posix.join(absolute(root), '/').length;
+  const spelled = new Set<string>();
+  for (const target of targets) {
+    const path = join(root, simplify(Buffer.from(absolute(target).slice(start), 'latin1')));
+    // Behind a symbolic link `..` leads elsewhere than the text says.
+    if (isSameFile(path, target)) spelled.add(bytesOf(path));
+  }
+  return spelled;
+}
+
+function absolute(path: FilePath): string {
+  return posix.resolve(bytesOf(process.cwd()), bytesOf(path));
+}
+
+/** As text with a character for every byte. */
+function bytesOf(path: FilePath): string {
+  return Buffer.from(path).toString('latin1');
+}
+
+function isSameFile(one: FilePath, other: FilePath): boolean {
+  const [a, b] = [status(one), status(other)];
+  return a !== undefined && a.dev === b?.dev && a.ino === b.ino;
 }
 
 /** A directory that was named and cannot be listed is an error; one met on the way is a warning. */
@@ -110,14 +159,17 @@ function asNamed(diagnostic: Diagnostic, root: FilePath): Diagnostic {
     : diagnostic;
 }
 
-/** Files of several directories together, as far as they are opened alike: each batch takes its time on the way. */
-function* allBatches(root: FilePath, lister: DirectoryLister): Generator<FileBatch> {
+/** Without the directories that have a walk of their `own`: with patterns, each walk means other files. Files of several together, as far as they are opened alike: each batch takes its time on the way. */
+function* allBatches(root: FilePath, lister: DirectoryLister, own: ReadonlySet<string>): Generator<FileBatch> {
   const waiting: FilePath[] = [root];
   let paths: FilePath[] = [];
   let shortReads = false;
   for (let directory = waiting.pop(); directory !== undefined; directory = waiting.pop()) {
     const files: FilePath[] = [];
-    for (const entry of lister.list(directory)) (entry.kind === 'file' ? files : waiting).push(entry.path);
+    for (const entry of lister.list(directory)) {
+      if (own.size > 0 && own.has(bytesOf(entry.path))) continue;
+      (entry.kind === 'file' ? files : waiting).push(entry.path);
+    }
     if (files.length === 0) continue;
     const short = lister.hasShortReads(directory);
     if (paths.length > 0 && (short !== shortReads || paths.length >= GATHERED)) {

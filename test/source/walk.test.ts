@@ -14,6 +14,45 @@ beforeEach(() => {
 });
 afterEach(() => tree.remove());
 
+describe('what is named beside a directory above it is given once', () => {
+  test('a file, which stays one that was named', async () => {
+    for (const name of ['a', 'sub/b', 'sub/c']) tree.file(name);
+    for (const root of [tree.root, `${tree.root}//`, `${tree.root}/sub/..`]) {
+      const { paths } = await walked([root, tree.at('a'), tree.at('sub/b')]);
+      expect(paths.map((path) => relative(tree.root, String(path))).sort()).toEqual(['a', 'sub/b', 'sub/c']);
+    }
+    expect((await walked([tree.at('a'), tree.root])).paths).toHaveLength(3);
+    expect((await walked([tree.root, tree.at('a')], {}, { include: ['**/a', '**/b'] })).paths).toHaveLength(2);
+    expect((await walked([tree.root, tree.at('a')], {}, { exclude: ['a'] })).paths).toContain(tree.at('a'));
+  });
+
+  test('a directory, and a name that is not UTF-8', async () => {
+    const odd = Buffer.from('sub/\xff', 'latin1');
+    for (const name of ['a', 'sub/b', odd]) {
+      tree.directory('sub');
+      tree.file(name);
+    }
+    expect((await walked([tree.root, tree.at('sub')])).paths).toHaveLength(3);
+    expect((await walked([tree.root, Buffer.concat([Buffer.from(`${tree.root}/`), odd])])).paths).toHaveLength(3);
+    expect((await walked([tree.at('sub'), tree.root, tree.at('sub/b')])).paths).toHaveLength(3);
+  });
+
+  test('but patterns, which mean other files from below, and .. behind a link, lose nothing', async () => {
+    for (const name of ['a', 'sub/b', 'far/sub/x', 'far/a']) tree.file(name, name);
+    symlinkSync('far/sub', tree.at('link'));
+    expect((await walked([tree.root, tree.at('sub')], {}, { include: ['sub/*'] })).paths).toEqual([tree.at('sub/b')]);
+    const { paths } = await walked([`${tree.root}/link/..`, tree.at('a')]);
+    expect([...paths].sort()).toEqual([tree.at('a'), `${tree.root}/link/../a`, `${tree.root}/link/../sub/x`]);
+  });
+
+  test('a file that is not there, or cannot be reached, is an error still', async () => {
+    tree.file('a');
+    const { paths, diagnostics } = await walked([tree.root, tree.at('gone')]);
+    expect(paths).toEqual([tree.at('a')]);
+    expect(diagnostics).toMatchObject([{ severity: 'error', where: tree.at('gone') }]);
+  });
+});
+
 describe('a directory', () => {
   test('gives every file below it, hidden ones and empty ones too', async () => {
     for (const name of ['a', '.b', 'c/d', 'c/.e/f', '.git/g']) tree.file(name);
