@@ -145,9 +145,10 @@ class OriginSearch {
     this.options = options;
   }
 
-  isWanted({ id, tag }: LiveProgram): boolean {
+  isWanted({ id, tag, subprogramTags }: LiveProgram): boolean {
     const { only } = this.options;
-    return only === undefined || only.tags.has(tag) || (id !== undefined && only.ids.has(id));
+    if (only === undefined || (id !== undefined && only.ids.has(id))) return true;
+    return [tag, ...subprogramTags].some((each) => only.tags.has(each));
   }
 
   get searched(): Omit<SearchedPlaces, 'seesHolders'> {
