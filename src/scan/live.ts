@@ -165,18 +165,21 @@ class OriginSearch {
   }
 
   async explain(programs: readonly LiveProgram[]): Promise<Explanation[]> {
-    await this.searchFor(programs.filter((program) => this.isWanted(program)));
+    await this.searchFor(
+      programs.filter((program) => this.isWanted(program)),
+      programs,
+    );
     return correlate(programs, this.found, this.options.capture === undefined ? shownCode : undefined);
   }
 
-  private async searchFor(programs: readonly LiveProgram[]): Promise<void> {
+  private async searchFor(programs: readonly LiveProgram[], all: readonly LiveProgram[]): Promise<void> {
     const { searchOrigins = true, searchMemory = true, match = [], capture } = this.options;
     if (!searchOrigins || programs.length === 0) return;
     await this.search('files', [...match, ...holderFiles(holdersOf(programs))], {});
     const left = this.unexplained(programs);
     if (!searchMemory || left.length === 0 || this.aborted) return;
     await this.search('memory', [], { pids: holdersOf(left) });
-    if (capture === undefined) await this.searchInstructions(this.unexplained(left));
+    if (capture === undefined) await this.searchInstructions(this.unexplained(left), all);
   }
 
   private unexplained(programs: readonly LiveProgram[]): LiveProgram[] {
@@ -189,7 +192,7 @@ class OriginSearch {
   }
 
   /** Code that is in no object: instruction arrays, in the memory of whoever holds the programs, then in all there is. */
-  private async searchInstructions(programs: readonly LiveProgram[]): Promise<void> {
+  private async searchInstructions(programs: readonly LiveProgram[], all: readonly LiveProgram[]): Promise<void> {
     if (programs.length === 0) return;
     const search = new MemoryCodeSearch();
     const missing = new Set(programs.map(({ tag }) => tag));
@@ -209,7 +212,9 @@ class OriginSearch {
       }
       // Start repair tries many first instructions: worth it where the program was loaded, not everywhere.
       const freed = [...own.values()].flatMap(freedProgram);
-      const { places, limited, unreachable } = search.search(pid, { tags, freed, constants: held.has(pid) });
+      const loaded = freed.length > 0 ? all.filter((program) => mayHaveLoaded(pid, program)).flatMap(freedProgram) : [];
+      const wanted = { tags, freed, loaded, constants: held.has(pid) };
+      const { places, limited, unreachable } = search.search(pid, wanted);
       if (limited) this.diagnostics.push(limitReached(pid));
       if (!unreachable) this.processes.add(pid);
       this.found.push(...places);
@@ -279,6 +284,11 @@ function shownCode({ id }: LiveProgram): Uint8Array | undefined {
 function freedProgram(program: LiveProgram): FreedProgram[] {
   const xlated = shownCode(program);
   return xlated === undefined ? [] : [{ tag: program.tag, xlated }];
+}
+
+/** What nobody holds may be anybody's. */
+function mayHaveLoaded(pid: number, { holders }: LiveProgram): boolean {
+  return holders.length === 0 || holders.some((holder) => holder.pid === pid);
 }
 
 /** A few instructions that many share explain nothing: the search for the program's own goes on. */
