@@ -36,6 +36,14 @@ export function verbFirst(argv: readonly string[]): readonly string[] {
   return [...argv.slice(place, place + 1), ...before, ...argv.slice(place + 1)];
 }
 
+/** The first flag that was given a value, as in `--raw=all`, which yargs would take for a no; without the value. */
+export function flagWithValue(argv: readonly string[]): string | undefined {
+  const end = argv.indexOf('--');
+  return (end < 0 ? argv : argv.slice(0, end))
+    .map((word) => /^(--[a-z-]+)=(?!(?:true|false)$)/s.exec(word)?.[1])
+    .find((name) => name !== undefined && FLAG.test(name));
+}
+
 /** An argument as it was given. */
 export function asGiven(argument: string): string {
   return argument.startsWith(MARK) ? argument.slice(MARK.length) : argument;

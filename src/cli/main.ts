@@ -1,7 +1,7 @@
 // The command line: verbs, usage errors, and the one place where a bug is caught.
 import { createRequire } from 'node:module';
 import yargs from 'yargs';
-import { protectTargets, verbFirst } from './arguments.ts';
+import { flagWithValue, protectTargets, verbFirst } from './arguments.ts';
 import { inspectCommand } from './commands/inspect.ts';
 import { liveCommand } from './commands/live.ts';
 import { scanCommand } from './commands/scan.ts';
@@ -17,6 +17,8 @@ async function main(argv: readonly string[]): Promise<ExitStatus> {
   const finish = (result: ExitStatus) => {
     status = result;
   };
+  const flag = flagWithValue(argv);
+  if (flag !== undefined) throw new UsageError(`${flag} takes no value`);
   await yargs(protectTargets(verbFirst(argv)))
     .scriptName('bpfcarve')
     .usage('$0 VERB [TARGET...]\n\nFinds the eBPF objects inside executables, libraries and any other file.')

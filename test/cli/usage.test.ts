@@ -15,6 +15,8 @@ describe('a call that cannot be carried out exits 1, names what is wrong and wha
     ['an unknown format', ['scan', OBJECT, '-f', 'xml'], /--format: expected text, json or ndjson, not "xml"/],
     ['an unknown colour', ['scan', OBJECT, '--color', 'pink'], /--color: expected auto, always or never, not "pink"/],
     ['an unknown failure', ['scan', OBJECT, '--fail-on', 'lost'], /--fail-on: expected found, not "lost"/],
+    ['a flag with a value', ['scan', OBJECT, '--raw=all'], /--raw takes no value/],
+    ['a denied flag with a value', ['scan', OBJECT, '--no-progress=1'], /--no-progress takes no value/],
     ['no value', ['scan', OBJECT, '--dump'], /--dump: expected a value/],
     ['no value before another option', ['scan', OBJECT, '-o', '-j'], /-o: expected a value|--output: expected a value/],
     ['no pattern', ['scan', OBJECT, '--include'], /--include: expected a value/],
