@@ -75,8 +75,11 @@ export const EXIT = 16;
 const BTF = 17;
 export const RETURN = 18;
 const LOADER = 19;
-/** From here on they are anchors; the verdicts on headers lie below. */
-export const FIRST_ANCHOR = 16;
+/** Whether the finder speaks of an anchor; verdicts on headers lie below. */
+export function isAnchor(verdict: number): boolean {
+  return verdict >= EXIT;
+}
+
 /** Anchors in one window of the search that may follow another one within 256 bytes. */
 export const CROWD_PER_WINDOW = 512;
 /** Of one kind, in one list: what one in 256 bytes of 256 MiB makes. */

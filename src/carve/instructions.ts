@@ -45,7 +45,7 @@ export interface InstructionOptions {
 }
 
 /** Three instructions or fewer are found in any file of messages. */
-const MIN_SLOTS = 4;
+export const MIN_SLOTS = 4;
 /** No source that was not made to have them has more; a run may add some. */
 const MOST_ARRAYS = 1 << 16;
 const PROBABLE_SLOTS = 8;

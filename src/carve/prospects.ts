@@ -5,6 +5,7 @@ import { isFirstHalf, judgeSlot, SLOT } from '../insn/slot-rules.ts';
 import { SLOT_SIZE } from '../insn/slots.ts';
 import { EXIT, RETURN } from './anchors.ts';
 import { mayBeFilter } from './classic-filters.ts';
+import { MIN_SLOTS } from './instructions.ts';
 
 /** `what` was found at `at` of `view`, of which the bytes in `within` are the source's. `budget` bounds the work of one window. */
 export function isProspect(
@@ -24,13 +25,10 @@ export function isProspect(
   }
 }
 
-/** Slots of the shortest program that `carveInstructions` takes. */
-const FEWEST = 4;
-
 /** Whether the run of valid slots around the EXIT slot at `at` is long enough. */
 function mayBeProgram(view: DataView, at: number, { from, to }: ByteRange, little: boolean): boolean {
   let count = 1;
-  for (let low = at; count < FEWEST; ) {
+  for (let low = at; count < MIN_SLOTS; ) {
     if (low - 2 * SLOT_SIZE < from) return true;
     const kind = judgeSlot(view, low - SLOT_SIZE, little);
     if (kind === SLOT.INVALID || isFirstHalf(kind)) break;
@@ -39,7 +37,7 @@ function mayBeProgram(view: DataView, at: number, { from, to }: ByteRange, littl
     low -= isWide ? 2 * SLOT_SIZE : SLOT_SIZE;
     count += isWide ? 2 : 1;
   }
-  for (let high = at + SLOT_SIZE; count < FEWEST; ) {
+  for (let high = at + SLOT_SIZE; count < MIN_SLOTS; ) {
     if (high + 2 * SLOT_SIZE > to) return true;
     const kind = judgeSlot(view, high, little);
     if (kind === SLOT.INVALID || kind === SLOT.SECOND) break;
@@ -48,5 +46,5 @@ function mayBeProgram(view: DataView, at: number, { from, to }: ByteRange, littl
     high += isWide ? 2 * SLOT_SIZE : SLOT_SIZE;
     count += isWide ? 2 : 1;
   }
-  return count >= FEWEST;
+  return count >= MIN_SLOTS;
 }

@@ -8,7 +8,7 @@ import { EXTENT_CEILING } from '../elf/extent.ts';
 import { ehdr64, shdr64 } from '../elf/layouts.ts';
 import { EI, ELFDATA, EM, SHN, SHT } from '../elf/names.ts';
 import { SLOT_SIZE } from '../insn/slots.ts';
-import { type AnchorList, type Anchors, CROWD_PER_WINDOW, FIRST_ANCHOR } from './anchors.ts';
+import { type AnchorList, type Anchors, CROWD_PER_WINDOW, isAnchor } from './anchors.ts';
 import { FINDER_WASM } from './finder.wasm.ts';
 import { isProspect } from './prospects.ts';
 
@@ -157,8 +157,8 @@ export class Finder {
       for (let entry = 0; entry < count; entry++) {
         const at = offset + (this.list[entry * 2] as number) - INPUT;
         const verdict = this.list[entry * 2 + 1] as number;
-        if (verdict < FIRST_ANCHOR) found.add(at, verdict);
-        else anchors?.add(at, verdict);
+        if (isAnchor(verdict)) anchors?.add(at, verdict);
+        else found.add(at, verdict);
       }
     }
     if (this.state[LISTING_LEFT] === 0) this.countUnlisted(found);
