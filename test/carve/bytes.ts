@@ -1,4 +1,5 @@
 // Bytes to carve from: good objects, headers without an object, and both put together.
+import { memoryReader, type Reader } from '../../src/bytes/reader.ts';
 import { ElfBuilder, type Endianness, type HeaderFields } from '../support/elf-builder.ts';
 
 export const BOTH_ORDERS: readonly Endianness[] = ['little', 'big'];
@@ -64,4 +65,31 @@ export function repeat(piece: Uint8Array, count: number): Uint8Array {
 
 export function text(content: string): Uint8Array {
   return Buffer.from(content, 'latin1');
+}
+
+/** The same noise in every run: xorshift32. */
+export function noise(size: number, seed: number): Uint8Array {
+  let state = seed | 1;
+  return Uint8Array.from({ length: size }, () => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return state & 0xff;
+  });
+}
+
+/** A reader of `bytes` that counts what is read of them. */
+export class CountingReader implements Reader {
+  read = 0;
+  private readonly reader: Reader;
+
+  constructor(bytes: Uint8Array) {
+    this.reader = memoryReader(bytes);
+  }
+
+  readInto(target: Uint8Array, at: number): number {
+    const count = this.reader.readInto(target, at);
+    this.read += count;
+    return count;
+  }
 }

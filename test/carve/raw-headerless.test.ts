@@ -10,6 +10,7 @@ import { FormatError } from '../../src/diagnostics.ts';
 import { ElfFile } from '../../src/elf/file.ts';
 import { GROUPS } from '../link/objects.ts';
 import { objectsIn, packageObjects } from '../support/objects.ts';
+import { noise } from './bytes.ts';
 
 const finder = new Finder();
 
@@ -28,17 +29,6 @@ const OBJECTS = [
   ...packageObjects('golang-github-cilium-ebpf-dev'),
   ...BIG,
 ].filter(hasBtf);
-
-/** The same noise in every run: xorshift32. */
-function noise(size: number, seed: number): Uint8Array {
-  let state = seed | 1;
-  return Uint8Array.from({ length: size }, () => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return state & 0xff;
-  });
-}
 
 const reason = OBJECTS.length < 65 ? 'fewer than 65 objects with BTF: libbpf-tools is not installed' : undefined;
 

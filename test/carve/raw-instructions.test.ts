@@ -13,6 +13,7 @@ import { link } from '../../src/link/loader.ts';
 import { openObject } from '../../src/object/open.ts';
 import { NO_BTF, thisMachine } from '../link/host.ts';
 import { GROUPS } from '../link/objects.ts';
+import { noise } from './bytes.ts';
 
 const finder = new Finder();
 
@@ -38,16 +39,6 @@ function swapped(code: Uint8Array): Uint8Array {
     });
   }
   return to.bytes;
-}
-
-function noise(size: number, seed: number): Uint8Array {
-  let state = seed | 1;
-  return Uint8Array.from({ length: size }, () => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return state & 0xff;
-  });
 }
 
 /** What surrounds an array: random bytes, zeros, and small numbers as tables hold them. */

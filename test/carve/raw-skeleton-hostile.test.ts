@@ -1,10 +1,11 @@
 // Loaders that nobody generated: what they claim is bounded by the bytes that are there, and nothing is read twice because of them.
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { memoryReader, type Reader } from '../../src/bytes/reader.ts';
+import { memoryReader } from '../../src/bytes/reader.ts';
 import { carveLightSkeletons, type LightSkeleton, type SkeletonCarving } from '../../src/carve/light-skeleton.ts';
 import { newRunBudget } from '../../src/carve/runs.ts';
 import { predictLightTags } from '../../src/link/light-skeleton-tags.ts';
+import { CountingReader } from './bytes.ts';
 import { assemble, blobAddress, command, EPILOGUE, PROLOGUE, pointer, type Slot } from './skeleton-forms.ts';
 import { prologuesIn } from './skeletons.ts';
 import { SIGNED_BY_BPFTOOL_7_8 } from './skeletons-of-releases.ts';
@@ -45,16 +46,9 @@ function join(...parts: readonly Uint8Array[]): Uint8Array {
 
 /** What reading cost, too. */
 function carve(bytes: Uint8Array): SkeletonCarving & { readonly read: number } {
-  const inner = memoryReader(bytes);
-  let read = 0;
-  const reader: Reader = {
-    readInto(target, at) {
-      const count = inner.readInto(target, at);
-      read += count;
-      return count;
-    },
-  };
-  return { ...carveLightSkeletons(reader, prologuesIn(bytes)), read };
+  const reader = new CountingReader(bytes);
+  const carving = carveLightSkeletons(reader, prologuesIn(bytes));
+  return { ...carving, read: reader.read };
 }
 
 function only({ skeletons }: SkeletonCarving): LightSkeleton {

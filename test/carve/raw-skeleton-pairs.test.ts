@@ -1,9 +1,10 @@
 // Many loaders and many blobs in one source: each blob belongs to one loader, the one that it adjoins.
 import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { memoryReader, type Reader } from '../../src/bytes/reader.ts';
+import { memoryReader } from '../../src/bytes/reader.ts';
 import { carveLightSkeletons } from '../../src/carve/light-skeleton.ts';
 import { GROUPS } from '../link/objects.ts';
+import { CountingReader } from './bytes.ts';
 import type { Form } from './skeleton-forms.ts';
 import { generateSkeleton, NO_SKELETONS, prologuesIn } from './skeletons.ts';
 import { SIGNED_BY_BPFTOOL_7_8 } from './skeletons-of-releases.ts';
@@ -100,17 +101,9 @@ describe('thousands of loaders', () => {
   /** What reading cost, too. */
   function carve(parts: readonly Part[]) {
     const { bytes } = lay(parts);
-    const inner = memoryReader(bytes);
-    let read = 0;
-    const reader: Reader = {
-      readInto(target, at) {
-        const count = inner.readInto(target, at);
-        read += count;
-        return count;
-      },
-    };
+    const reader = new CountingReader(bytes);
     const { skeletons, limited } = carveLightSkeletons(reader, prologuesIn(bytes));
-    return { limited, perByte: read / bytes.length, found: skeletons.map((each) => each.data !== undefined) };
+    return { limited, perByte: reader.read / bytes.length, found: skeletons.map((each) => each.data !== undefined) };
   }
 
   test.each([0, 13])('behind one skeleton, %i bytes apart, are one record and loaders alone', (gap) => {
