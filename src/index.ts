@@ -38,9 +38,10 @@ export type {
 } from './scan/events.ts';
 export type { InspectedObject, InspectOptions, InspectReport } from './scan/inspect.ts';
 export { inspect } from './scan/inspect.ts';
-export type { LiveOptions, LiveProgress } from './scan/live.ts';
+export type { LiveOptions } from './scan/live.ts';
 export { live } from './scan/live.ts';
 export type { ExplainedProgram, LiveReport, LiveSummary } from './scan/live-report.ts';
+export type { LiveProgress, OriginOptions } from './scan/origin-search.ts';
 export type { ScanOptions } from './scan/scan.ts';
 export { scan } from './scan/scan.ts';
 export type { FilePath } from './source/path.ts';
